@@ -1,0 +1,1 @@
+"""The Center: API, scheduler, failure detector, state. One writer, pure core (ARCHITECTURE.md)."""

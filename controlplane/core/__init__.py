@@ -1,0 +1,1 @@
+"""The decisions of the Center, pure: events and `now` in, changes and actions out."""

@@ -1,0 +1,1 @@
+"""The door for agents: registration and one WebSocket per node."""

@@ -1,0 +1,1 @@
+"""The agent: holds the rope to the Center and drives the local Docker Engine."""

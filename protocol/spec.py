@@ -1,0 +1,195 @@
+"""What a user wants run: a project's specification as read from its Compose file, and its fingerprint.
+
+Frozen data without behaviour beyond fingerprints. `composefile` makes it, the Center stores and places it, the agent
+turns one `ServiceSpec` into one container. Durations are seconds, memory is bytes, CPUs are cores.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from protocol.names import ReplicaId
+
+Protocol = Literal["tcp", "udp"]
+Strategy = Literal["least_loaded", "labels", "affinity"]
+RestartRule = Literal["always", "unless-stopped", "on-failure", "no"]
+Condition = Literal["service_started", "service_healthy"]
+
+RESERVED_CPUS = 0.1
+"""Cores counted for a replica that reserves none (DESIGN §5)."""
+
+RESERVED_MEMORY = 64 * 1024 * 1024
+"""Bytes counted for a replica that reserves none (DESIGN §5)."""
+
+
+class PortSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A container port to publish. No `host_from` means automatic; `host_from == host_to` means fixed; else a range."""
+
+    container: int
+    protocol: Protocol = "tcp"
+    host_from: int | None = None
+    host_to: int | None = None
+    host_ip: str = ""
+
+    @property
+    def fixed(self) -> bool:
+        """True when exactly one host port will do."""
+        return self.host_from is not None and self.host_from == self.host_to
+
+
+class PortLease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host port given to one assignment for one of its container ports."""
+
+    container: int
+    host: int
+    protocol: Protocol = "tcp"
+    host_ip: str = ""
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something mounted into a container.
+
+    `volume`: `source` is the project's volume name ("" = anonymous). `bind`: `source` is an absolute path on the node.
+    `tmpfs`: no source; `size` in bytes, 0 = Docker's default.
+    """
+
+    kind: Literal["volume", "bind", "tmpfs"]
+    target: str
+    source: str = ""
+    read_only: bool = False
+    size: int = 0
+
+
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Docker's health check. `test` as Docker takes it: ("CMD", ...), ("CMD-SHELL", line) or ("NONE",)."""
+
+    test: tuple[str, ...]
+    interval_s: float = 30.0
+    timeout_s: float = 30.0
+    start_period_s: float = 0.0
+    retries: int = 3
+
+
+class Constraint(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition on a node. `key`: `name`, `hostname`, `platform.os`, `platform.arch` or `labels.<key>`."""
+
+    key: str
+    value: str
+    equal: bool = True
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where replicas may run. `spread`: label keys to spread over; `preferred`: labels that rank a node higher."""
+
+    strategy: Strategy | None = None
+    constraints: tuple[Constraint, ...] = ()
+    preferred: dict[str, str] = {}
+    spread: tuple[str, ...] = ()
+    max_per_node: int = 0
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits go to Docker, reservations to the scheduler. 0 = not given."""
+
+    cpus_limit: float = 0.0
+    memory_limit: int = 0
+    cpus_reserved: float = 0.0
+    memory_reserved: int = 0
+    pids_limit: int = 0
+
+
+class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One service of a project: one image and its settings, with N replicas."""
+
+    name: str
+    image: str
+    replicas: int = 1
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    ports: tuple[PortSpec, ...] = ()
+    expose: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    networks: dict[str, tuple[str, ...]] = {}
+    """Network name of the project -> further aliases on it."""
+    health: HealthCheck | None = None
+    depends_on: dict[str, Condition] = {}
+    restart: RestartRule = "unless-stopped"
+    restart_max: int = 0
+    """`on-failure:N`: give up after N restarts; 0 = no limit of its own."""
+    init: bool = False
+    hostname: str = ""
+    user: str = ""
+    working_dir: str = ""
+    read_only: bool = False
+    stop_signal: str = ""
+    stop_grace_s: float = 10.0
+    resources: Resources = Resources()
+    placement: Placement = Placement()
+    movable: bool | None = None
+    """`x-rope.movable`: True moves a service with local data too, False never moves it, None = by its mounts."""
+
+    @property
+    def cpus(self) -> float:
+        """Cores the scheduler counts for one replica."""
+        return self.resources.cpus_reserved or RESERVED_CPUS
+
+    @property
+    def memory(self) -> int:
+        """Bytes the scheduler counts for one replica."""
+        return self.resources.memory_reserved or RESERVED_MEMORY
+
+    @property
+    def local_data(self) -> tuple[str, ...]:
+        """Names of what ties a replica to the node that has it: named volumes and bind mounts."""
+        return tuple(m.source for m in self.mounts if m.kind in ("volume", "bind") and m.source)
+
+    @property
+    def may_move(self) -> bool:
+        """True when a replica may be started elsewhere without a person's word (DESIGN §4, Volumes)."""
+        return not self.local_data if self.movable is None else self.movable
+
+
+class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one Compose file says. `strategy` is for services that name none; `x-rope.labels` are already in them."""
+
+    code: str
+    services: dict[str, ServiceSpec]
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("default",)
+    strategy: Strategy | None = None
+
+
+class DesiredReplica(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent is told to keep running: one (replica, epoch) with everything needed to make its container."""
+
+    project: str
+    service: str
+    replica: int
+    epoch: int
+    revision: int
+    image: str
+    """Pinned: `name@sha256:…`, or `sha256:…` where the image came from no registry."""
+    spec: ServiceSpec
+    ports: tuple[PortLease, ...] = ()
+
+    @property
+    def id(self) -> ReplicaId:
+        """The replica this is a copy of."""
+        return ReplicaId(self.project, self.service, self.replica)
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def fingerprint(value: object) -> str:
+    """64 hex characters that are equal for equal specifications, whatever the order of their mappings."""
+    return hashlib.sha256(_ENCODER.encode(value)).hexdigest()
+
+
+def container_fingerprint(want: DesiredReplica) -> str:
+    """First 16 hex of what makes a container what it is: image, settings, ports; not its epoch or replica count."""
+    spec = msgspec.structs.replace(want.spec, replicas=1, placement=Placement(), depends_on={})
+    return fingerprint((want.image, spec, want.ports))[:16]
