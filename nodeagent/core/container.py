@@ -1,0 +1,158 @@
+"""A container of ours as Docker shows it, and the port through which the agent drives Docker.
+
+The port is declared here so that decisions and the executor know its shape; `nodeagent/docker.py` implements it with
+aiodocker and `tests/fakes/docker.py` in memory. Both pass `tests/contract/docker_contract.py`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from protocol.messages import ContainerRef, Health
+from protocol.names import ReplicaId
+from protocol.spec import DesiredReplica, PortLease
+
+ContainerStatus = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+FaultKind = Literal[
+    "engine_down",
+    "not_found",
+    "name_taken",
+    "port_taken",
+    "image_missing",
+    "pull_failed",
+    "refused",
+    "timeout",
+    "error",
+]
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """One container that carries this cluster's and node's labels, as `inspect` shows it."""
+
+    id: str
+    name: str
+    ref: ContainerRef
+    spec: str
+    """Label `ropeteam.spec`: the `container_fingerprint` it was made from."""
+    status: ContainerStatus
+    health: Health = "none"
+    health_output: str = ""
+    """Output of the last failed check, at most 500 characters."""
+    exit_code: int | None = None
+    error: str = ""
+    """Docker's own word on why it did not start, at most 500 characters."""
+    oom_killed: bool = False
+    started_at: float = 0.0
+    """Wall seconds; 0 = never."""
+    finished_at: float = 0.0
+    ports: tuple[PortLease, ...] = ()
+    networks: tuple[str, ...] = ()
+
+    @property
+    def replica(self) -> ReplicaId:
+        """The replica this container is a copy of."""
+        return self.ref.id
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine says of itself. `disk_root`: folder of its data, for the free-space check."""
+
+    id: str
+    version: str
+    api: str
+    os: str
+    arch: str
+    kernel: str
+    name: str
+    cpus: int
+    memory: int
+    disk_root: str
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running container uses. `cpu_percent` of one core; `memory` in bytes without the page cache."""
+
+    cpu_percent: float
+    memory: int
+
+
+class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes over all layers so far."""
+
+    done: int
+    total: int
+
+
+class DockerFault(Exception):
+    """Docker did not do what was asked; `kind` says what to make of it, the text is for people."""
+
+    def __init__(self, kind: FaultKind, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class DockerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A hint that something changed. `action`: `start`, `die`, `destroy`, `health_status`, … or `lost` when the
+    stream broke: then list everything again.
+    """
+
+    action: str
+    container_id: str = ""
+
+
+class Docker(Protocol):
+    """The local Docker Engine. Every call has a deadline of its own and raises only DockerFault."""
+
+    async def info(self) -> EngineInfo: ...
+
+    async def containers(self) -> tuple[Container, ...]:
+        """All containers of this cluster and node, running or not, each inspected."""
+
+    async def inspect(self, container_id: str) -> Container | None:
+        """One container, or None when it is not there or not ours."""
+
+    async def resolve(self, image: str) -> str:
+        """Pin a reference: `name@sha256:…` from its registry (pulling nothing), else the local image's `sha256:…` id."""
+
+    async def has_image(self, pinned: str) -> bool: ...
+
+    def pull(self, pinned: str) -> AsyncIterator[PullProgress]:
+        """Pull a pinned image; the iterator ends when it is there. `sha256:…` ids cannot be pulled: `image_missing`."""
+        ...
+
+    async def create(self, want: DesiredReplica, networks: Mapping[str, str]) -> str:
+        """Make the container (its name from `names.container_name`) and give its id. `networks`: the project's network
+        name -> Docker network name. A name conflict is adopted when the labels are ours and the spec is equal, else
+        `name_taken`.
+        """
+        ...
+
+    async def start(self, container_id: str) -> None: ...
+
+    async def stop(self, container_id: str, grace_s: float) -> None:
+        """Stop signal, then SIGKILL after `grace_s`. Done when it does not run. Not there = done."""
+
+    async def restart(self, container_id: str, grace_s: float) -> None: ...
+
+    async def remove(self, container_id: str) -> None:
+        """Force-remove with its anonymous volumes. Not there = done. Named volumes stay."""
+
+    async def logs(self, container_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines, stdout and stderr, each cut at 500 characters, control characters replaced."""
+
+    async def usage(self, container_id: str) -> Usage: ...
+
+    async def ensure_network(self, project: str, network: str, subnets_taken: tuple[str, ...]) -> str:
+        """The project's bridge network with a free /26 of the agent's pool; gives its Docker name. Idempotent."""
+
+    async def drop_unused_networks(self) -> None:
+        """Remove our networks that no container is attached to."""
+
+    async def ensure_volume(self, project: str, volume: str) -> str: ...
+
+    def events(self) -> AsyncIterator[DockerEvent]:
+        """Hints, for ever: reconnects by itself and yields `lost` after each break."""
+        ...
+
+    async def close(self) -> None: ...
