@@ -284,7 +284,7 @@ class Candidate(Body, frozen=True, kw_only=True):
 
 
 class PlanStep(Body, frozen=True, kw_only=True):
-    """`action`: `start`, `replace`, `stop`, `keep`, `pending`. `from_node`: null for a start; `node`: null = none fits."""
+    """`action`: `start`, `replace`, `stop`, `keep`, `pending`. `node`: null = none fits. `from_node` null: a start."""
 
     service: str
     replica: int

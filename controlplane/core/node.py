@@ -1,0 +1,67 @@
+"""A machine with an agent: the record, its states, and who may get new work. Used by the whole core."""
+
+from typing import Literal
+
+from controlplane.core.record import Record
+from protocol.messages import Capacity, Versions
+
+NodeState = Literal["online", "suspect", "offline", "unknown"]
+
+DISK_FREE_MIN = 0.10
+"""Share of free disk below which a node gets nothing new (DESIGN §4)."""
+
+
+class Node(Record, frozen=True, kw_only=True):
+    """Key: `name`. Times are wall seconds."""
+
+    name: str
+    agent_id: str
+    public_key: str
+    address: str
+    registered_at: float
+    labels: dict[str, str] = {}
+    weight: float = 1.0
+    capacity: Capacity = Capacity()
+    versions: Versions = Versions()
+    engine_id: str = ""
+    port_from: int = 20000
+    port_to: int = 29999
+    bind_roots: tuple[str, ...] = ()
+    boot_id: str = ""
+    session_epoch: int = 0
+    """The newest session ever opened; frames of older ones are ignored."""
+    state: NodeState = "unknown"
+    state_since: float = 0.0
+    held: bool = False
+    """Offline, but the guard holds: nothing moves."""
+    cause: int = 0
+    """Sequence number of the event that began the story this node is in; 0 = none."""
+    draining: bool = False
+    unschedulable: str = ""
+    """Why nothing new is put here; "" = it may."""
+    unschedulable_since: float = 0.0
+
+    @property
+    def takes_work(self) -> bool:
+        """True when new assignments may be put here."""
+        return self.state == "online" and not self.draining and not self.unschedulable
+
+
+class Former(Record, frozen=True, kw_only=True):
+    """A removed node, remembered so that it is told so when it proves its old key. Key: `agent_id`."""
+
+    agent_id: str
+    name: str
+    public_key: str
+    removed_at: float
+
+
+class JoinTicket(Record, frozen=True, kw_only=True):
+    """A join token, stored as the hash of its secret. Key: `id`. One use."""
+
+    id: str
+    secret_hash: str
+    expires_at: float
+    name: str = ""
+    used_by: str = ""
+    """Public key of the agent that used it; the same key may ask again (idempotent)."""

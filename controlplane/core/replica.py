@@ -1,0 +1,135 @@
+"""A replica and its assignments: the records, the legal moves between states, and when one counts as ready.
+
+A replica has at most one wanted and one outgoing assignment (DESIGN §1). Epochs are never reused.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from controlplane.core.record import Record
+from protocol.messages import ContainerRef, Health, ReasonCode, ReplicaState
+from protocol.names import ReplicaId
+from protocol.spec import PortLease, ServiceSpec
+
+UP_S = 5.0
+"""Without a health check a replica counts as ready when it has been up for so long (issue text, point 5)."""
+
+_ALIVE: frozenset[ReplicaState] = frozenset(
+    {"assigned", "pulling", "starting", "running", "stopping", "stopped", "failed"}
+)
+
+LEGAL: Mapping[ReplicaState, frozenset[ReplicaState]] = {
+    "pending": frozenset({"assigned", "failed", "stopped"}),
+    "assigned": _ALIVE | {"interrupted"},
+    "pulling": _ALIVE | {"interrupted"},
+    "starting": _ALIVE | {"interrupted"},
+    "running": _ALIVE | {"interrupted"},
+    "failed": _ALIVE | {"interrupted"},
+    "stopped": _ALIVE | {"interrupted"},
+    "stopping": frozenset({"stopping", "stopped", "failed", "interrupted"}),
+    "interrupted": _ALIVE | {"interrupted"},
+}
+"""From an assignment's state to those it may be seen in next. `stopping` never turns back: that needs a new epoch."""
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """Replica x node with an epoch, a revision and leased host ports. `since`, `running_since`: wall seconds."""
+
+    node: str
+    epoch: int
+    revision: int
+    ports: tuple[PortLease, ...] = ()
+    state: ReplicaState = "assigned"
+    health: Health = "none"
+    since: float = 0.0
+    running_since: float = 0.0
+    """When this process was first seen running, 0 when it does not run; restarts set it anew."""
+    reason: str = ""
+    code: ReasonCode = ""
+    state_seq: int = 0
+    """The agent's counter of the last report applied; older reports are dropped."""
+    container_id: str = ""
+    restarts: int = 0
+    exit_code: int | None = None
+    gave_up: bool = False
+    hold: bool = False
+    """Not started before the outgoing assignment is confirmed gone (stop-first)."""
+    ending: bool = False
+    """Withdrawn from the desired state: its container is being stopped and removed."""
+    task: str = ""
+    """Task that people watch for this assignment."""
+
+
+class Replica(Record, frozen=True, kw_only=True):
+    """Key: `id`. `revision`: what it shall run now, moved one replica at a time by deployments."""
+
+    id: ReplicaId
+    revision: int
+    epoch: int = 0
+    """Highest epoch ever used."""
+    wanted: Assignment | None = None
+    outgoing: Assignment | None = None
+    since: float = 0.0
+    """When it became pending, failed or interrupted without an assignment; wall seconds."""
+    reason: str = ""
+    """Why there is no wanted assignment."""
+    failed: bool = False
+    """Given up after too many moves; only a deployment or a restart by a person tries again."""
+    moves: int = 0
+    """Moves asked for by agents since the last deployment or 10 stable minutes."""
+    avoid: tuple[str, ...] = ()
+    """Nodes that gave up on this revision; tried again only by a person's word or when nothing else is left."""
+    data_node: str = ""
+    """Node that has its volume data; "" = none yet, or it has none."""
+    cause: int = 0
+    """Sequence number of the event that began the story it is in; 0 = none."""
+    ending: bool = False
+    """To be stopped and forgotten: scaled away, its service or its project removed."""
+
+    @property
+    def state(self) -> ReplicaState:
+        """The one word on this replica, for API, command line and pages."""
+        if self.wanted is not None:
+            return self.wanted.state
+        if self.ending:
+            return "stopping" if self.outgoing else "stopped"
+        return "failed" if self.failed else "pending"
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Wanted and outgoing, those that exist."""
+        return tuple(a for a in (self.wanted, self.outgoing) if a is not None)
+
+
+def ref(replica: ReplicaId, epoch: int) -> ContainerRef:
+    """The name of a container on the wire."""
+    return ContainerRef(project=replica.project, service=replica.service, replica=replica.index, epoch=epoch)
+
+
+def is_ready(assignment: Assignment, spec: ServiceSpec, wall: float) -> bool:
+    """Healthy, or up for `UP_S` without a health check; a `restart: no` job that ended with 0 is ready too."""
+    if assignment.state == "stopped":
+        return assignment.exit_code == 0
+    if assignment.state != "running" or assignment.ending:
+        return False
+    if spec.health is not None and spec.health.test != ("NONE",):
+        return assignment.health == "healthy"
+    if assignment.health != "none":  # the image brings a check of its own
+        return assignment.health == "healthy"
+    return assignment.running_since > 0 and wall - assignment.running_since >= UP_S
+
+
+def ready_at(assignment: Assignment, spec: ServiceSpec) -> float | None:
+    """Wall time at which `is_ready` turns true by waiting alone, or None."""
+    if assignment.state != "running" or assignment.health != "none" or spec.health is not None:
+        return None
+    return assignment.running_since + UP_S
+
+
+def moved(assignment: Assignment, state: ReplicaState, wall: float, reason: str = "") -> Assignment:
+    """The assignment in another state. Raises AssertionError on a move that is not legal."""
+    if state != assignment.state and state not in LEGAL[assignment.state]:
+        raise AssertionError(f"epoch {assignment.epoch} on {assignment.node}: {assignment.state} -> {state}")
+    since = assignment.since if state == assignment.state else wall
+    return msgspec.structs.replace(assignment, state=state, since=since, reason=reason)
