@@ -34,6 +34,8 @@ class Node(Record, frozen=True, kw_only=True):
     state_since: float = 0.0
     held: bool = False
     """Offline, but the guard holds: nothing moves."""
+    lost: bool = False
+    """Its replicas may be started elsewhere: it is offline and not held, or its engine is down for too long."""
     cause: int = 0
     """Sequence number of the event that began the story this node is in; 0 = none."""
     draining: bool = False

@@ -1,0 +1,175 @@
+"""Everything the Center knows, in memory: the tables, their indexes, and how a committed change is applied.
+
+Read by everyone (web, link, metrics); changed only by `controller/loop.py` through `apply`. The rules never touch it
+directly: they work on a `Draft` over it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from controlplane.core.deployment import ENDED, Deployment
+from controlplane.core.detector import Watch
+from controlplane.core.fact import NodeUsage
+from controlplane.core.journal import Event
+from controlplane.core.node import Former, JoinTicket, Node
+from controlplane.core.port_rest import PortRest
+from controlplane.core.preparation import Preparation
+from controlplane.core.project import Project, Revision
+from controlplane.core.record import Record
+from controlplane.core.replica import Replica
+from controlplane.core.task import Task
+from protocol.names import ReplicaId
+
+
+class Meta(Record, frozen=True, kw_only=True):
+    """The cluster itself; one row. Counters never go back. `incarnation` rises when a backup is restored."""
+
+    cluster: str
+    incarnation: int = 1
+    revision: int = 0
+    """Counts commits that changed desired state; agents refuse older ones."""
+    event_seq: int = 0
+    deployment_seq: int = 0
+    task_seq: int = 0
+
+
+class Volatile(msgspec.Struct, frozen=True, kw_only=True):
+    """What need not survive a restart: the detector's memory, latest usage, when to try again to place things."""
+
+    watch: Watch
+    usage: Mapping[str, NodeUsage] = {}
+    retry_at: float = 0.0
+    """Monotonic time of the next try to place what is pending without a change."""
+
+
+KEYS: dict[type[Record], tuple[str, Any]] = {
+    Meta: ("meta", lambda r: "meta"),
+    Node: ("nodes", lambda r: r.name),
+    Former: ("former", lambda r: r.agent_id),
+    JoinTicket: ("tickets", lambda r: r.id),
+    Project: ("projects", lambda r: r.code),
+    Revision: ("revisions", lambda r: (r.project, r.number)),
+    Replica: ("replicas", lambda r: r.id),
+    Deployment: ("deployments", lambda r: r.id),
+    Task: ("tasks", lambda r: r.id),
+    PortRest: ("rests", lambda r: (r.node, r.protocol, r.port)),
+    Preparation: ("preparations", lambda r: r.replica),
+}
+"""Record type -> (table, key of a record). Keys are strings, numbers, tuples of these, or ReplicaId."""
+
+UNSTORED: frozenset[type[Record]] = frozenset({Preparation})
+"""Tables that live in memory only."""
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What one decision changes; committed as one transaction, then applied. `puts`, `drops` hold each key once."""
+
+    puts: list[Record] = []
+    drops: list[Record] = []
+    events: list[Event] = []
+    volatile: Volatile | None = None
+
+    @property
+    def stored(self) -> bool:
+        """True when something must be written to disk."""
+        return bool(self.events) or any(type(r) not in UNSTORED for r in (*self.puts, *self.drops))
+
+
+class Cluster:
+    """The tables. Keys as in `KEYS`."""
+
+    def __init__(self, meta: Meta, volatile: Volatile, records: Iterable[Record] = ()) -> None:
+        self.meta = meta
+        self.volatile = volatile
+        self.nodes: dict[str, Node] = {}
+        self.former: dict[str, Former] = {}
+        self.tickets: dict[str, JoinTicket] = {}
+        self.projects: dict[str, Project] = {}
+        self.revisions: dict[tuple[str, int], Revision] = {}
+        self.replicas: dict[ReplicaId, Replica] = {}
+        self.deployments: dict[int, Deployment] = {}
+        self.tasks: dict[str, Task] = {}
+        self.rests: dict[tuple[str, str, int], PortRest] = {}
+        self.preparations: dict[ReplicaId, Preparation] = {}
+        self.on_node: dict[str, set[ReplicaId]] = {}
+        """Node -> replicas with an assignment there."""
+        self.of_project: dict[str, set[ReplicaId]] = {}
+        self.unplaced: set[ReplicaId] = set()
+        """Replicas without a wanted assignment that shall have one."""
+        self.open_tasks: set[str] = set()
+        self.open_deployments: set[int] = set()
+        for record in records:
+            self._put(record)
+
+    def apply(self, changes: Changes) -> None:
+        """Make committed changes visible."""
+        for record in changes.drops:
+            self._drop(record)
+        for record in changes.puts:
+            self._put(record)
+        if changes.volatile is not None:
+            self.volatile = changes.volatile
+
+    def agent(self, agent_id: str) -> Node | None:
+        """The node whose agent has this id."""
+        return next((n for n in self.nodes.values() if n.agent_id == agent_id), None)
+
+    def table(self, kind: type[Record]) -> dict[Any, Any]:
+        """The table that holds records of this type."""
+        found: dict[Any, Any] = getattr(self, KEYS[kind][0])
+        return found
+
+    def _put(self, record: Record) -> None:
+        if isinstance(record, Meta):
+            self.meta = record
+            return
+        table, key = self.table(type(record)), KEYS[type(record)][1](record)
+        self._unindex(table.get(key))
+        table[key] = record
+        self._index(record)
+
+    def _drop(self, record: Record) -> None:
+        table, key = self.table(type(record)), KEYS[type(record)][1](record)
+        self._unindex(table.pop(key, None))
+
+    def _index(self, record: Record) -> None:
+        match record:
+            case Replica():
+                self.of_project.setdefault(record.id.project, set()).add(record.id)
+                for assignment in record.assignments:
+                    self.on_node.setdefault(assignment.node, set()).add(record.id)
+                if wants_place(record):
+                    self.unplaced.add(record.id)
+            case Task() if not record.ended:
+                self.open_tasks.add(record.id)
+            case Deployment() if record.state not in ENDED:
+                self.open_deployments.add(record.id)
+
+    def _unindex(self, record: Record | None) -> None:
+        match record:
+            case Replica():
+                _discard(self.of_project, record.id.project, record.id)
+                for assignment in record.assignments:
+                    _discard(self.on_node, assignment.node, record.id)
+                self.unplaced.discard(record.id)
+            case Task():
+                self.open_tasks.discard(record.id)
+            case Deployment():
+                self.open_deployments.discard(record.id)
+
+
+def wants_place(replica: Replica) -> bool:
+    """True when the replica has no wanted assignment and shall have one, or its node is lost and it may move."""
+    if replica.ending or replica.failed:
+        return False
+    return replica.wanted is None or replica.wanted.state == "interrupted"
+
+
+def _discard(index: dict[str, set[ReplicaId]], key: str, replica: ReplicaId) -> None:
+    ids = index.get(key)
+    if ids is not None:
+        ids.discard(replica)
+        if not ids:
+            del index[key]

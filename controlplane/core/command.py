@@ -1,0 +1,156 @@
+"""What people and agents may ask of the Center. A command is obeyed and answered, or `Refused` with nothing applied.
+
+Chance and secrets (ids, hashes) are made at the edge and come in as fields. Each command names the type of its answer.
+"""
+
+import msgspec
+
+from protocol.messages import Capacity, ContainerReport, Hello, Versions
+from protocol.spec import ProjectSpec, Strategy
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Something asked. `actor`: who, for the journal."""
+
+    actor: str = "admin"
+
+
+# -- agents ---------------------------------------------------------------------------------------------------------
+
+
+class CreateTicket(Command, frozen=True, kw_only=True):
+    """Remember a join token by its hash. Answer: `JoinTicket`."""
+
+    id: str
+    secret_hash: str
+    ttl_s: float
+    name: str = ""
+
+
+class Register(Command, frozen=True, kw_only=True):
+    """A new agent with a join token; the signature was checked by the edge. Answer: `Node`."""
+
+    ticket: str
+    secret_hash: str
+    agent_id: str
+    """Fresh; used only when the key is not yet known."""
+    name: str
+    public_key: str
+    address: str
+    labels: dict[str, str] = {}
+    weight: float = 1.0
+    capacity: Capacity = Capacity()
+    versions: Versions = Versions()
+    engine_id: str = ""
+
+
+class OpenSession(Command, frozen=True, kw_only=True):
+    """An agent proved its key; this is its inventory. Answer: `Opened`, or `Refused("removed")` for a former node."""
+
+    agent_id: str
+    hello: Hello
+    containers: tuple[ContainerReport, ...] = ()
+    engine_ok: bool = True
+    remote: str = ""
+    """Address the connection came from."""
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """The session is open under this epoch."""
+
+    node: str
+    session_epoch: int
+    incarnation: int
+
+
+# -- nodes ----------------------------------------------------------------------------------------------------------
+
+
+class PatchNode(Command, frozen=True, kw_only=True):
+    """Change labels (None removes one), weight, address. Answer: `Node`."""
+
+    node: str
+    labels: dict[str, str | None] = {}
+    weight: float | None = None
+    address: str | None = None
+
+
+class DrainNode(Command, frozen=True, kw_only=True):
+    """Start everything elsewhere first, then stop it here; nothing new comes. Answer: `Node`."""
+
+    node: str
+
+
+class ResumeNode(Command, frozen=True, kw_only=True):
+    """End a drain. Answer: `Node`."""
+
+    node: str
+
+
+class ConfirmDown(Command, frozen=True, kw_only=True):
+    """A person says that this held node is really down: move its replicas. Answer: `Node`."""
+
+    node: str
+
+
+class RemoveNode(Command, frozen=True, kw_only=True):
+    """Forget a node and revoke its key. Refused while it is online and has replicas, unless `force`. Answer: `Former`."""
+
+    node: str
+    force: bool = False
+
+
+# -- projects -------------------------------------------------------------------------------------------------------
+
+
+class Deploy(Command, frozen=True, kw_only=True):
+    """Make the project be like this. Answer: `Accepted`."""
+
+    spec: ProjectSpec
+    source: str = ""
+    strategy: Strategy | None = None
+    """For this dispatch, over what the file says."""
+
+
+class Plan(Command, frozen=True, kw_only=True):
+    """What would `Deploy` do now? Changes nothing. Answer: `protocol.api.PlanAnswer`."""
+
+    spec: ProjectSpec
+    strategy: Strategy | None = None
+
+
+class Scale(Command, frozen=True, kw_only=True):
+    """Other numbers of replicas. Answer: `Accepted`."""
+
+    project: str
+    services: dict[str, int]
+
+
+class Restart(Command, frozen=True, kw_only=True):
+    """Restart every replica, one at a time. No services = all. Answer: `Accepted`."""
+
+    project: str
+    services: tuple[str, ...] = ()
+
+
+class Rollback(Command, frozen=True, kw_only=True):
+    """Deploy a kept revision again; 0 = the one before the current. Answer: `Accepted`."""
+
+    project: str
+    revision: int = 0
+
+
+class RemoveProject(Command, frozen=True, kw_only=True):
+    """Stop and forget a project; named volumes stay. Answer: `Accepted`."""
+
+    project: str
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment was stored, or (`unchanged`) there is nothing to do."""
+
+    project: str
+    revision: int
+    deployment: int = 0
+    unchanged: bool = False
+    warnings: tuple[str, ...] = ()

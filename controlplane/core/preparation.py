@@ -1,0 +1,19 @@
+"""What was made ready for a replica while its node is silent: a target, its ports, a pull. Lives in memory only."""
+
+from controlplane.core.record import Record
+from protocol.names import ReplicaId
+from protocol.spec import PortLease
+
+PULLS_PER_TARGET = 2
+PULLS_MAX = 10
+
+
+class Preparation(Record, frozen=True, kw_only=True):
+    """Key: `replica`. `source`: the silent node. `target` holds the reservation and `ports`."""
+
+    replica: ReplicaId
+    source: str
+    target: str
+    revision: int
+    ports: tuple[PortLease, ...] = ()
+    task: str = ""
