@@ -1,0 +1,1 @@
+"""Several hosts with real Docker Engines on one machine, for tests, benchmarks and the demo; not the product."""

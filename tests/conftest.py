@@ -1,0 +1,3 @@
+"""What all levels of tests share: the fixtures for several real hosts."""
+
+pytest_plugins = ["tests.docker.lab_fixtures"]
