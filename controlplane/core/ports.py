@@ -26,19 +26,23 @@ def choose(want: Want, room: Room) -> Chosen | str:
     """Choose all host ports of `want` on this node, or say in one sentence why that cannot be done.
 
     Fixed ports are chosen first, then ranges by their upper end (so overlapping ranges find room when there is any),
-    then automatic ports, so that none takes what a stricter one needs. Automatic ports lie in the node's own range and
+    then those that take any port, so that none takes what a stricter one needs. These lie in the node's own range and
     keep the former lease where it is free. Same input, same answer.
     """
     asked = want.spec.ports
     given: dict[int, int] = {}
     taken: set[tuple[Protocol, int]] = set()
     strictest_first = sorted(range(len(asked)), key=lambda i: (not asked[i].fixed, asked[i].host_to or 1 << 16, i))
-    for index in strictest_first:
-        host = _host(want, room, asked[index], taken)
-        if isinstance(host, str):
-            return host
-        given[index] = host
-        taken.add((asked[index].protocol, host))
+    for pick in (_as_asked, _from_own_range):
+        for index in strictest_first:
+            if index in given:
+                continue
+            host = pick(want, room, asked[index], taken)
+            if isinstance(host, str):
+                return host
+            if host is not None:
+                given[index] = host
+                taken.add((asked[index].protocol, host))
     return Chosen(
         ports=tuple(
             PortLease(container=port.container, host=given[i], protocol=port.protocol, host_ip=port.host_ip)
@@ -69,21 +73,22 @@ def obstacle(want: Want, room: Room, protocol: Protocol, port: int) -> str | Non
     return None
 
 
-def _host(want: Want, room: Room, port: PortSpec, taken: set[tuple[Protocol, int]]) -> int | str:
-    """The host port for one `PortSpec`, none of `taken`."""
-    if port.host_from is not None:
-        first, last = port.host_from, port.host_from if port.host_to is None else port.host_to
-        asked = range(first, last + 1)
-        host = _first_free(want, room, port, [*_former(want, port, asked), *asked], taken)
-        if host is not None:
-            return host
-        if want.fixed_required:
-            return _refusal(want, room, port, asked, taken)
+def _as_asked(want: Want, room: Room, port: PortSpec, taken: set[tuple[Protocol, int]]) -> int | str | None:
+    """A host port the specification names. None when any port of the node's range will do, by wish or by need."""
+    if port.host_from is None:
+        return None
+    asked = range(port.host_from, (port.host_to or port.host_from) + 1)
+    host = _first_free(want, room, port, [*_former(want, port, asked), *asked], taken)
+    return _refusal(want, room, port, asked, taken) if host is None and want.fixed_required else host
+
+
+def _from_own_range(want: Want, room: Room, port: PortSpec, taken: set[tuple[Protocol, int]]) -> int | str:
+    """The former lease or any free port of the node's range."""
     own = range(room.node.port_from, room.node.port_to + 1)
     host = _first_free(want, room, port, _former(want, port, own), taken)
     if host is None:
         host = _first_free(want, room, port, _walk(want, port, own), taken)
-    return f"no {port.protocol} port is free in {own.start}-{own.stop - 1}" if host is None else host
+    return f"no {port.protocol} port is free in {room.node.port_from}-{room.node.port_to}" if host is None else host
 
 
 def _first_free(
@@ -121,7 +126,8 @@ def _walk(want: Want, port: PortSpec, within: range) -> Iterable[int]:
 def _refusal(want: Want, room: Room, port: PortSpec, asked: range, taken: set[tuple[Protocol, int]]) -> str:
     """Why none of the host ports asked for can be had."""
     if len(asked) != 1:
-        return f"ports {_name(port.protocol, asked.start)} to {asked.stop - 1} are all taken"
+        suffix = "" if port.protocol == "tcp" else f"/{port.protocol}"
+        return f"ports {asked.start}-{asked.stop - 1}{suffix} are all taken"
     if (port.protocol, asked.start) in taken:
         return f"{_name(port.protocol, asked.start)} is asked for twice"
     return obstacle(want, room, port.protocol, asked.start) or f"{_name(port.protocol, asked.start)} is taken"

@@ -63,8 +63,8 @@ class _Scene(msgspec.Struct, frozen=True, kw_only=True):
     heaviest: float
     groups: tuple[dict[str, int], ...]
     """For each spread key: label value -> replicas of the service on all nodes that have it ("" = without label)."""
-    others: int
-    """Other services of the project that run anywhere."""
+    together: dict[str, float]
+    """Node -> share of the project's other running services that are there; nodes with none are left out."""
 
 
 def rank(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> list[Ranked]:
@@ -75,7 +75,9 @@ def rank(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> list[Ran
         crowd = _crowd(want, room, scene)
         stays = _stays(want, room)
         steps = strategy_steps(want, room)
-        left = room_left(want, room, scene.others) * max(room.node.weight, 0.0) / scene.heaviest
+        left = (
+            room_left(want, room, scene.together.get(room.node.name, 0.0)) * max(room.node.weight, 0.0) / scene.heaviest
+        )
         score = left + STEP * steps + STAY * stays
         score -= sum(count * REPLICA ** (len(crowd) - place) for place, count in enumerate(crowd))
         keyed.append(((crowd, not stays, -steps, -left, room.node.name), Ranked(room, round(score, 4))))
@@ -96,14 +98,13 @@ def strategy_steps(want: Want, room: Room) -> int:
             assert_never(want.strategy)
 
 
-def room_left(want: Want, room: Room, others: int) -> float:
+def room_left(want: Want, room: Room, together: float) -> float:
     """Free CPU share + free memory share with this replica on the node, and togetherness: 0 to 2 + `TOGETHER`.
 
-    `others`: how many other services of the project run anywhere.
+    `together`: share of the project's other running services that are on this node.
     """
     cpus, memory = free_cpus(want, room), free_memory(want, room)
-    together = TOGETHER * len(_neighbours(want, room)) / others if others else 0.0
-    return cpus + memory + together * min(1.0, min(cpus, memory) / SCARCE)
+    return cpus + memory + TOGETHER * together * min(1.0, min(cpus, memory) / SCARCE)
 
 
 def free_cpus(want: Want, room: Room) -> float:
@@ -136,14 +137,20 @@ def _share(shares: list[float]) -> float:
 
 def _scene(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> _Scene:
     groups: tuple[dict[str, int], ...] = tuple({} for _ in want.spec.placement.spread)
-    others: set[str] = set()
+    neighbours: dict[str, set[str]] = {}
     for room in rooms:
-        others |= _neighbours(want, room)
+        if here := _neighbours(want, room):
+            neighbours[room.node.name] = here
         for key, counts in zip(want.spec.placement.spread, groups, strict=True):
             value = room.node.labels.get(key, "")
             counts[value] = counts.get(value, 0) + _replicas(want, room)
     heaviest = max((room.node.weight for room in fitting), default=1.0)
-    return _Scene(heaviest=heaviest if heaviest > 0 else 1.0, groups=groups, others=len(others))
+    others = set().union(*neighbours.values())
+    return _Scene(
+        heaviest=heaviest if heaviest > 0 else 1.0,
+        groups=groups,
+        together={name: len(here) / len(others) for name, here in neighbours.items()},
+    )
 
 
 def _crowd(want: Want, room: Room, scene: _Scene) -> tuple[int, ...]:
