@@ -1,0 +1,182 @@
+"""The class of every service key and top-level key of the Compose specification, in one table each.
+
+The list of keys is that of `schema/compose-spec.json` (compose-spec 170098b, 2026-06-23: 92 service keys). A key that
+is not here is unknown. Called by `service`, `read` and the documentation (`markdown` makes docs/compose.md).
+"""
+
+from composefile import inner
+from composefile.rules import Rule, Rules, ignored, not_yet, permission, refused, supported
+
+_NO_HOST = "Remove it; containers here are kept apart from their node."
+_IN_DEPLOY_LIMITS = "Use deploy.resources.limits.{}."
+_CPU_TUNING = "CPU scheduling is set by cores only"
+_CPU_FIX = "Use deploy.resources.limits.cpus."
+
+SERVICE: Rules = {
+    # -- supported ------------------------------------------------------------------------------------------------
+    "image": supported("required; a tag is resolved once per deploy and its digest pinned"),
+    "command": supported("text (split as a shell would) or list"),
+    "entrypoint": supported("text (split as a shell would) or list"),
+    "environment": supported("map or list; each name needs a value: the Center has no shell to take it from"),
+    "ports": supported(
+        "short and long form, ranges, tcp and udp. `80`: an automatic host port; `8080:80`: fixed; "
+        "`8000-8010:80`: any of the range. Published on the node of each replica"
+    ),
+    "expose": supported("ports as text or number, ranges"),
+    "volumes": supported(
+        "short and long form: named volumes declared at top level, anonymous volumes, tmpfs, and absolute paths below "
+        "the agent's --bind-root. A volume lives on one node and holds its replica there"
+    ),
+    "tmpfs": supported("text or list; option `size=`"),
+    "networks": supported("list, or map with `aliases`; the project's own networks"),
+    "healthcheck": supported("Docker's own; interval 30s, timeout 30s, retries 3 unless given; the agent heals by it"),
+    "depends_on": supported("list, or map with condition service_started or service_healthy; order of start"),
+    "restart": supported("no, always, unless-stopped, on-failure[:N]. Without it: unless-stopped (Compose: no)"),
+    "deploy": supported("replicas, resources, placement; see below"),
+    "init": supported("true or false"),
+    "hostname": supported("a host name"),
+    "user": supported("user[:group], names or numbers"),
+    "working_dir": supported("an absolute path"),
+    "read_only": supported("true or false"),
+    "labels": supported("map or list; names under `ropeteam.` are ours"),
+    "stop_signal": supported("a name or number, as SIGTERM"),
+    "stop_grace_period": supported("a duration, as 1m30s; 10s unless given"),
+    # -- accepted with a warning ----------------------------------------------------------------------------------
+    "build": ignored("the Center never builds; it runs image", "Remove it, or keep it for docker compose."),
+    "container_name": ignored("containers get names of their own, one for each replica", "Use the service name."),
+    "develop": ignored("for docker compose watch only"),
+    "attach": ignored("for docker compose up only"),
+    "pull_refresh_after": ignored("a deploy resolves each tag once and pins its digest"),
+    "domainname": ignored("containers have no domain of their own", "Put the full name into hostname."),
+    # -- needs permission -----------------------------------------------------------------------------------------
+    "privileged": permission("gives the container the whole node", _NO_HOST),
+    "pid": permission("shares the node's processes", _NO_HOST),
+    "ipc": permission("shares memory with the node or another container", _NO_HOST),
+    "network_mode": permission("replaces the project's network", "Remove it; use networks: and ports:."),
+    "userns_mode": permission("turns the node's user namespace off", _NO_HOST),
+    "uts": permission("shares the node's host name", "Remove it; use hostname:."),
+    "cgroup": permission("shares the node's control groups", _NO_HOST),
+    "cap_add": permission("adds rights on the node's kernel", _NO_HOST),
+    "security_opt": permission("changes the node's protection of the container", _NO_HOST),
+    "devices": permission("gives the container devices of the node", _NO_HOST),
+    "runtime": permission("chooses how the node isolates the container", _NO_HOST),
+    "use_api_socket": permission("gives the container the Docker Engine of the node", _NO_HOST),
+    # -- refused for now ------------------------------------------------------------------------------------------
+    "env_file": not_yet("Write the variables under environment:."),
+    "label_file": not_yet("Write the labels under labels:."),
+    "annotations": not_yet("Use labels: where the image reads them."),
+    "scale": not_yet("Use deploy.replicas."),
+    "configs": not_yet("Put the file into the image, or mount it from below a --bind-root."),
+    "secrets": not_yet("Put the file below a --bind-root, or use environment:."),
+    "group_add": not_yet("Use user: uid:gid."),
+    "cap_drop": not_yet(),
+    "sysctls": not_yet("Remove it, or set it on the node."),
+    "ulimits": not_yet("Remove it, or set default-ulimits in the node's Docker configuration."),
+    "shm_size": not_yet("Mount a tmpfs of that size at /dev/shm."),
+    "extra_hosts": not_yet("Use a name that DNS knows."),
+    "dns": not_yet("Remove it, or set dns in the node's Docker configuration."),
+    "dns_opt": not_yet("Remove it, or set dns-opts in the node's Docker configuration."),
+    "dns_search": not_yet("Remove it, or set dns-search in the node's Docker configuration."),
+    "logging": not_yet("Remove it, or set log-driver in the node's Docker configuration."),
+    "pull_policy": not_yet("Remove it: a deploy resolves each tag once and pins its digest."),
+    "platform": not_yet("Use deploy.placement.constraints: node.platform.arch == amd64."),
+    "profiles": not_yet("Remove the service, or set deploy.replicas: 0."),
+    "tty": not_yet(),
+    "stdin_open": not_yet(),
+    "pids_limit": not_yet(_IN_DEPLOY_LIMITS.format("pids")),
+    "cpus": not_yet(_IN_DEPLOY_LIMITS.format("cpus")),
+    "cpuset": not_yet(_CPU_FIX),
+    "cpu_shares": not_yet(_CPU_FIX),
+    "mem_limit": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
+    "mem_reservation": not_yet("Use deploy.resources.reservations.memory."),
+    "memswap_limit": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
+    "mem_swappiness": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
+    "oom_score_adj": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
+    "gpus": not_yet("Label the nodes (gpu=true) and use x-rope.labels; the container gets no GPU yet."),
+    "extends": not_yet("Merge the files first (docker compose config), or use YAML anchors."),
+    # -- refused --------------------------------------------------------------------------------------------------
+    "links": refused("containers find each other by service name"),
+    "external_links": refused("a project reaches only its own containers by name", "Use an address in environment:."),
+    "volumes_from": refused("replicas may run on different nodes", "Name the same volume in both services."),
+    "credential_spec": refused("Windows containers are not run here"),
+    "isolation": refused("Windows containers are not run here"),
+    "provider": refused("services are containers here", "Run it outside, and give its address in environment:."),
+    "models": refused("services are containers here", "Run the model as a service of its own."),
+    "cgroup_parent": refused("the node decides where its containers are counted"),
+    "blkio_config": refused("disk rates are not limited"),
+    "cpu_count": refused("Windows containers are not run here", _CPU_FIX),
+    "cpu_percent": refused("Windows containers are not run here", _CPU_FIX),
+    "cpu_period": refused(_CPU_TUNING, _CPU_FIX),
+    "cpu_quota": refused(_CPU_TUNING, _CPU_FIX),
+    "cpu_rt_period": refused(_CPU_TUNING, _CPU_FIX),
+    "cpu_rt_runtime": refused(_CPU_TUNING, _CPU_FIX),
+    "device_cgroup_rules": refused("gives the container devices of the node"),
+    "mac_address": refused("every replica would have the same one"),
+    "storage_opt": refused("depends on the storage driver of each node"),
+    "oom_kill_disable": refused("a container without it can hang its node", _IN_DEPLOY_LIMITS.format("memory")),
+    "post_start": refused("healing would run it again and again", "Do it in the entrypoint."),
+    "pre_stop": refused("it would not run when a node is lost", "Handle stop_signal in the program."),
+}
+"""Every service key of the Compose specification, each in one class."""
+
+X_ROPE = supported("our own options; see below")
+
+TOP: Rules = {
+    "services": supported("required; 1 to 100 services"),
+    "networks": supported("empty, or driver: bridge"),
+    "volumes": supported("empty, or driver: local"),
+    "name": supported("must be the project's code"),
+    "version": ignored("obsolete in Compose"),
+    "include": not_yet("Merge the files first (docker compose config)."),
+    "configs": not_yet("Put the file into the image, or mount it from below a --bind-root."),
+    "secrets": not_yet("Put the file below a --bind-root, or use environment:."),
+    "models": refused("services are containers here", "Run the model as a service of its own."),
+}
+"""Every top-level key of the Compose specification."""
+
+_CLASSES = (
+    ("supported", "Supported", "form and meaning here", ""),
+    ("warning", "Accepted with a warning", "why it is ignored", "instead"),
+    ("permission", "Needs permission", "reason", "fix"),
+    ("refused", "Refused", "reason", "fix"),
+)
+
+_HEAD = """# Compose keys
+
+One Compose file is one project. Keys have Compose's meaning. What is not supported is an error with its line, the
+reason and a fix, all of them at once; nothing is dropped in silence.
+
+This page is made from the table in `composefile/keys.py`.
+
+* Variables (`$NAME`, `${NAME}`) are errors: the file must be complete. `$$` is a literal dollar.
+* Anchors, aliases and `<<` work. `x-…` keys other than `x-rope` are left to other tools.
+* Limits: 1 MiB of text, 64 levels, 10,000 values once aliases are expanded, 100 services, 1000 replicas and 256
+  published ports per service, 32 KiB per value, 40 KiB per service.
+"""
+
+
+def markdown() -> str:
+    """The text of docs/compose.md: every key with its class, reason and fix."""
+    parts = [_HEAD, "## Service keys\n"]
+    for kind, title, *columns in _CLASSES:
+        chosen = {name: rule for name, rule in sorted(SERVICE.items()) if rule.kind == kind}
+        parts.append(f"### {title} ({len(chosen)})\n\n{_table(chosen, columns[0], columns[1])}")
+    parts.append("## Top-level keys\n\n" + _table({**TOP, "x-rope": X_ROPE}, "meaning or reason", "fix", classes=True))
+    for path, rules in inner.TABLES.items():
+        parts.append(f"## `{path}`\n\n" + _table(rules, "meaning or reason", "fix", classes=True))
+    return "\n".join(parts)
+
+
+def _table(rules: Rules, text: str, fix: str, classes: bool = False) -> str:
+    head = ["key", *(["class"] if classes else []), text, *([fix] if fix else [])]
+    lines = [_row(head), _row(["---"] * len(head))]
+    lines += [_row(_cells(name, rule, bool(fix), classes)) for name, rule in rules.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(name: str, rule: Rule, fix: bool, classes: bool) -> list[str]:
+    return [f"`{name}`", *([rule.kind] if classes else []), rule.text, *([rule.fix] if fix else [])]
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
