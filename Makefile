@@ -1,0 +1,63 @@
+# Ropeteam. `make help` lists what there is. Everything runs in .venv, which `make setup` makes.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+YES ?=
+# Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
+LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation browser docker))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test unit simulate loopback docker browser bench demo demo-failover demo-down fmt lock
+
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with pinned versions; installs what is missing, and says so (YES=1: without asking)
+	@YES=$(YES) sh scripts/setup.sh dev
+
+$(PYTHON):
+	@YES=$(YES) sh scripts/setup.sh dev
+
+check: $(PYTHON) ## format, lint, types, import contracts, unit tests, 40 short simulations; under a minute
+	$(PYTHON) -m ruff format --check --quiet .
+	$(PYTHON) -m ruff check --quiet .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-cache
+	$(PYTEST) -q tests/unit $(wildcard tests/simulation)
+
+test: $(PYTHON) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
+	$(PYTEST) $(LEVELS)
+
+unit: $(PYTHON) ## unit tests
+	$(PYTEST) -q tests/unit
+
+simulate: $(PYTHON) ## 500 seeds of one simulated hour each
+	ROPE_SIM_SEEDS=500 ROPE_SIM_MINUTES=60 $(PYTEST) -q -n 2 tests/simulation
+
+loopback: $(PYTHON) ## real sockets, fake Docker
+	$(PYTEST) -q tests/loopback
+
+docker: $(PYTHON) ## real Docker Engines on several hosts (needs root)
+	$(PYTEST) -q tests/docker
+
+browser: $(PYTHON) ## the dashboard in Chromium
+	$(PYTEST) -q tests/browser
+
+bench: $(PYTHON) ## measure
+	$(PYTHON) -m benchmarks
+
+demo: ## a Center and three hosts with real Docker Engines on this machine (YES=1: without asking)
+	@YES=$(YES) sh scripts/setup.sh demo
+
+demo-failover: ## cut the power of one host of the demo and watch its replicas come back elsewhere
+	@$(PYTHON) -m lab demo-failover
+
+demo-down: ## take the demo down, leaving nothing behind
+	@$(PYTHON) -m lab demo-down
+
+fmt: $(PYTHON) ## format and fix what can be fixed
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lock: ## write requirements*.lock anew (UPGRADE=1: with the newest versions)
+	@sh scripts/lock.sh
