@@ -1,0 +1,57 @@
+"""A request's Compose file -> specification. Parsing is in `composefile`; it runs in a thread, off the loop."""
+
+import asyncio
+from typing import cast, get_args
+
+import msgspec
+
+from composefile.errors import ComposeError
+from composefile.read import Compose, read
+from controlplane.web.answers import Rejected
+from controlplane.web.call import Call, decode, one_of
+from protocol.api import DeployRequest
+from protocol.spec import Strategy
+
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+
+_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deploy or a plan was asked with."""
+
+    compose: Compose
+    source: str
+    strategy: Strategy | None
+
+
+async def asked(call: Call, code: str) -> Asked:
+    """The body as a project's Compose file, YAML or JSON DeployRequest, and the strategy for this dispatch.
+
+    Raises Rejected: bad_request for the request itself, invalid (422) with every error of the file.
+    """
+    wanted = await _request(call)
+    strategy = call.choice("strategy", STRATEGIES) or one_of("strategy", wanted.strategy, STRATEGIES)
+    try:
+        compose = await asyncio.to_thread(read, wanted.compose, project=code, file="compose.yaml")
+    except ComposeError as error:
+        count = len(error.problems)
+        message = f"the Compose file has {count} error{'s' if count != 1 else ''}; nothing was changed"
+        raise Rejected("invalid", message, *error.problems) from error
+    return Asked(compose=compose, source=wanted.compose, strategy=cast(Strategy, strategy) if strategy else None)
+
+
+async def _request(call: Call) -> DeployRequest:
+    kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    data = await call.request.body()
+    if kind == "application/json":
+        return decode(data, DeployRequest)
+    if kind not in _YAML:
+        text = (
+            f"a Compose file comes as {_YAML[0]} or text/yaml, or as application/json; not as {kind[:80] or 'nothing'}"
+        )
+        raise Rejected("unsupported_type", text)
+    try:
+        return DeployRequest(compose=data.decode())
+    except UnicodeDecodeError as error:
+        raise Rejected("bad_request", f"the body is not UTF-8: {error.reason} at byte {error.start}") from error

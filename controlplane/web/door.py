@@ -1,0 +1,86 @@
+"""What the web ring needs of the rest of the Center, as ports; the app fills them in. No logic.
+
+`link` is a neighbour that `web` must not import, so its figures come in through `FigureTable`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from controlplane.core.cluster import Changes, Cluster
+from controlplane.core.command import Command
+from controlplane.core.journal import Event
+from controlplane.core.record import Now
+from controlplane.core.views import Figures
+
+
+class Asked(Protocol):
+    """The one writer."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The tables, to read."""
+
+    async def ask(self, command: Command) -> Any:
+        """Obey and answer. Raises Refused."""
+
+
+class FigureTable(Protocol):
+    """The latest figures of nodes, kept by the link."""
+
+    def figures(self, node: str) -> Figures:
+        """Of this node; empty when it was never heard."""
+
+    def sessions(self) -> int:
+        """Open agent sessions."""
+
+
+class Journal(Protocol):
+    """The stored events."""
+
+    async def events(
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+    ) -> Sequence[Event]:
+        """Up to `limit` events with `seq > after`, oldest first. Empty filters match all."""
+
+
+class Subscription(Protocol):
+    """One subscriber's view of what is committed."""
+
+    async def next(self) -> Changes | None:
+        """The next commit, after it was applied; None when some were skipped because the subscriber was slow."""
+
+
+class Feed(Protocol):
+    """What is committed, live."""
+
+    def subscribe(self) -> AbstractContextManager[Subscription]:
+        """Every commit from now on, in a bounded queue."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator chose. `public_url`: how browsers and agents reach the Center, without a slash at the end."""
+
+    public_url: str
+    admin_token_hash: str
+    """`protocol.handshake.secret_hash` of the admin token."""
+    fingerprint: str
+    """Of the Center's identity key, for join tokens."""
+    version: str = ""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a handler may use."""
+
+    controller: Asked
+    figures: FigureTable
+    journal: Journal
+    feed: Feed
+    settings: Settings
+    now: Callable[[], Now]
+    faults: Callable[[], Sequence[str]]
+    """Why the Center cannot do its work now, in sentences; empty = it can."""
+    lag_s: Callable[[], float]
+    """How late the event loop was at worst lately, seconds."""

@@ -1,0 +1,51 @@
+"""Reading the journal: forward from a sequence number, and its newest lines. Used by the events handler and stream."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from controlplane.core.journal import Event
+from controlplane.web.door import Journal
+
+_PAGE = 1000
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events; "" and 0 = all."""
+
+    project: str = ""
+    node: str = ""
+    cause: int = 0
+
+
+def fits(event: Event, wanted: Wanted) -> bool:
+    """True when the event is one of these."""
+    return (
+        wanted.project in ("", event.project) and wanted.node in ("", event.node) and wanted.cause in (0, event.cause)
+    )
+
+
+async def following(journal: Journal, after: int, limit: int, wanted: Wanted) -> Sequence[Event]:
+    """The first `limit` (at most 1000) events after `after`, in order."""
+    return await journal.events(after, limit, wanted.project, wanted.node, wanted.cause)
+
+
+async def newest(journal: Journal, last: int, limit: int, wanted: Wanted) -> Sequence[Event]:
+    """The last `limit` events up to now, in order. `last`: the newest sequence number.
+
+    The store reads forward only, so the window before `last` is doubled until it holds enough.
+    """
+    window = limit
+    while True:
+        after = max(0, last - window)
+        found: deque[Event] = deque(maxlen=limit)
+        cursor = after
+        while page := await following(journal, cursor, _PAGE, wanted):
+            found.extend(page)
+            cursor = page[-1].seq
+            if len(page) < _PAGE:
+                break
+        if len(found) == limit or after == 0:
+            return tuple(found)
+        window *= 4

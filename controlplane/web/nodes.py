@@ -1,0 +1,168 @@
+"""Handlers for nodes and join tokens."""
+
+import ipaddress
+import math
+import re
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from controlplane.core.command import (
+    ConfirmDown,
+    CreateTicket,
+    DrainNode,
+    PatchNode,
+    RemoveNode,
+    ResumeNode,
+)
+from controlplane.core.node import Node
+from controlplane.core.views import iso, node_view
+from controlplane.web.answers import Rejected, answer
+from controlplane.web.call import Call
+from protocol.api import JoinTokenAnswer, JoinTokenRequest, NodePatch, NodeView, Problem
+from protocol.handshake import JoinToken, secret_hash
+from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
+
+TTL_MIN_S, TTL_MAX_S = 60.0, 86400.0
+WEIGHT_MAX = 1000.0
+AGENT_DATA = "/var/lib/ropeteam-agent"
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+async def nodes(call: Call) -> Response:
+    """`GET nodes`."""
+    return answer([_view(call, node) for _, node in sorted(call.cluster.nodes.items())])
+
+
+async def node(call: Call) -> Response:
+    """`GET nodes/{name}`."""
+    return answer(_view(call, _known(call)))
+
+
+async def patch_node(call: Call) -> Response:
+    """`PATCH nodes/{name}`: labels are merged, null removes one."""
+    patch = await call.body(NodePatch)
+    problems = _problems(patch)
+    if problems:
+        raise Rejected("bad_request", f"{problems[0].field}: {problems[0].message}", *problems)
+    command = PatchNode(
+        actor=call.who.name,
+        node=_known(call).name,
+        labels=patch.labels or {},
+        weight=patch.weight if isinstance(patch.weight, float) else None,
+        address=patch.address if isinstance(patch.address, str) else None,
+    )
+    await call.ask(command)
+    return answer(_view(call, _known(call)))
+
+
+async def drain(call: Call) -> Response:
+    """`POST nodes/{name}/drain`."""
+    await call.ask(DrainNode(actor=call.who.name, node=_known(call).name))
+    return answer(_view(call, _known(call)))
+
+
+async def resume(call: Call) -> Response:
+    """`POST nodes/{name}/resume`."""
+    await call.ask(ResumeNode(actor=call.who.name, node=_known(call).name))
+    return answer(_view(call, _known(call)))
+
+
+async def confirm_down(call: Call) -> Response:
+    """`POST nodes/{name}/confirm-down`."""
+    await call.ask(ConfirmDown(actor=call.who.name, node=_known(call).name))
+    return answer(_view(call, _known(call)))
+
+
+async def remove_node(call: Call) -> Response:
+    """`DELETE nodes/{name}?force=true`."""
+    await call.ask(RemoveNode(actor=call.who.name, node=_known(call).name, force=call.flag("force")))
+    return Response(status_code=204)
+
+
+async def create_join_token(call: Call) -> Response:
+    """`POST join-tokens`: the secret is made here and shown once; only its hash goes further."""
+    wanted = await call.body(JoinTokenRequest, optional=True)
+    if not TTL_MIN_S <= wanted.ttl_s <= TTL_MAX_S:
+        raise _bad("ttl_s", f"must be from {TTL_MIN_S:.0f} to {TTL_MAX_S:.0f} seconds")
+    if wanted.name and not is_legal(NODE, wanted.name):
+        raise _bad("name", f"must match {NODE.pattern}")
+    settings = call.door.settings
+    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), settings.fingerprint)
+    command = CreateTicket(
+        actor=call.who.name,
+        id=token.id,
+        secret_hash=secret_hash(token.secret),
+        ttl_s=wanted.ttl_s,
+        name=wanted.name,
+    )
+    ticket = await call.ask(command)
+    return answer(
+        JoinTokenAnswer(
+            id=token.id,
+            token=str(token),
+            expires_at=iso(ticket.expires_at),
+            join_command=_join_command(settings.public_url, token),
+        ),
+        201,
+    )
+
+
+def _join_command(url: str, token: JoinToken) -> str:
+    plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
+    return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and addresses that do not leave the machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _known(call: Call) -> Node:
+    name = call.name("name", NODE)
+    found = call.cluster.nodes.get(name)
+    if found is None:
+        raise Rejected("not_found", f"there is no node {name!r}")
+    return found
+
+
+def _view(call: Call, known: Node) -> NodeView:
+    return node_view(call.cluster, known, call.door.figures.figures(known.name), call.now)
+
+
+def _problems(patch: NodePatch) -> list[Problem]:
+    found = []
+    for key, value in (patch.labels or {}).items():
+        if not is_legal(LABEL_KEY, key):
+            found.append(Problem(field=f"labels.{key[:80]}", message=f"the key must match {LABEL_KEY.pattern}"))
+        if value is not None and not is_label_value(value):
+            text = f"the value must be at most {LABEL_VALUE_MAX} printable characters"
+            found.append(Problem(field=f"labels.{key[:80]}", message=text))
+    if isinstance(patch.weight, float) and not (math.isfinite(patch.weight) and 0 < patch.weight <= WEIGHT_MAX):
+        found.append(Problem(field="weight", message=f"must be above 0 and at most {WEIGHT_MAX:g}"))
+    if isinstance(patch.address, str) and not is_address(patch.address):
+        found.append(Problem(field="address", message="must be an IP address or a host name"))
+    return found
+
+
+def is_label_value(text: str) -> bool:
+    """True for a label's value: short and printable, any script."""
+    return len(text) <= LABEL_VALUE_MAX and (not text or text.isprintable())
+
+
+def is_address(text: str) -> bool:
+    """True for an IP address or a host name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return is_legal(_HOST, text)
+    return True
+
+
+def _bad(key: str, message: str) -> Rejected:
+    return Rejected("bad_request", f"{key}: {message}", Problem(field=key, message=message))

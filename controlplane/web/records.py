@@ -1,0 +1,76 @@
+"""Handlers for what happened: deployments, tasks, events."""
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar, get_args
+
+from starlette.responses import Response
+
+from controlplane.core.task import Task
+from controlplane.core.views import deployment_view, event_view, task_view
+from controlplane.web.answers import Rejected, answer
+from controlplane.web.call import Call
+from controlplane.web.history import Wanted, following, newest
+from protocol.api import Page
+from protocol.messages import TaskState
+from protocol.names import NODE, PROJECT
+
+LIST_MAX = 1000
+LIST = 100
+"""Entries of a list unless `limit` says otherwise."""
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+async def deployments(call: Call) -> Response:
+    """`GET deployments?project=&limit=`, newest first."""
+    project = call.text("project", PROJECT)
+    found = (d for _, d in sorted(call.cluster.deployments.items(), reverse=True))
+    mine = (d for d in found if not project or d.project == project)
+    return answer([deployment_view(d) for d in _first(mine, _limit(call))])
+
+
+async def deployment(call: Call) -> Response:
+    """`GET deployments/{id}`."""
+    text: str = call.request.path_params["id"]
+    found = call.cluster.deployments.get(int(text)) if _NUMBER.fullmatch(text) else None
+    if found is None:
+        raise Rejected("not_found", f"there is no deployment {text[:40]!r}")
+    return answer(deployment_view(found))
+
+
+async def tasks(call: Call) -> Response:
+    """`GET tasks?node=&project=&state=&limit=`, newest first."""
+    node, project = call.text("node", NODE), call.text("project", PROJECT)
+    state = call.choice("state", get_args(TaskState))
+
+    def fits(task: Task) -> bool:
+        return node in ("", task.node) and project in ("", task.project) and state in ("", task.state)
+
+    newest = reversed(call.cluster.tasks.values())
+    return answer([task_view(t) for t in _first((t for t in newest if fits(t)), _limit(call))])
+
+
+async def events(call: Call) -> Response:
+    """`GET events?after=SEQ&project=&node=&cause=&limit=`: the first after SEQ; without `after` the newest."""
+    after, limit = call.number("after"), _limit(call)
+    wanted = Wanted(
+        project=call.text("project", PROJECT), node=call.text("node", NODE), cause=call.number("cause", 0) or 0
+    )
+    last = call.cluster.meta.event_seq
+    if after is None:
+        found = await newest(call.door.journal, last, limit, wanted)
+    else:
+        found = await following(call.door.journal, after, limit, wanted)
+        last = after
+    return answer(Page(events=tuple(event_view(e) for e in found), next_after=found[-1].seq if found else last))
+
+
+def _limit(call: Call) -> int:
+    return call.number("limit", LIST, least=1, most=LIST_MAX) or LIST
+
+
+def _first(found: Iterable[T], limit: int) -> list[T]:
+    return [item for item, _ in zip(found, range(limit), strict=False)]

@@ -1,0 +1,135 @@
+"""Every URL of the web ring in one list, each with who may use it. Handlers are elsewhere.
+
+`routes` is joined with the link's own routes by the app and given to `application`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from controlplane.web import health, nodes, projects, records
+from controlplane.web.answers import CODE, Rejected, failure, refusal
+from controlplane.web.call import Call, whole_number
+from controlplane.web.door import Door
+from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
+from controlplane.web.idempotency import Idempotency
+from controlplane.web.policy import Policy, admin, anyone, check_origin, identify
+from controlplane.web.stream import Streams
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Row(NamedTuple):
+    """One URL: who may, and who serves it. `changes`: honours `Idempotency-Key`."""
+
+    method: str
+    path: str
+    policy: Policy
+    handler: Handler
+    changes: bool = False
+
+
+class Socket(NamedTuple):
+    """One WebSocket: the stream."""
+
+    path: str
+    policy: Policy
+
+
+TABLE: Sequence[Row | Socket] = (
+    Row("GET", "/healthz", anyone, health.healthz),
+    Row("GET", "/readyz", anyone, health.readyz),
+    Row("GET", "/metrics", anyone, health.metrics),
+    Row("GET", "/api/v1/nodes", admin, nodes.nodes),
+    Row("GET", "/api/v1/nodes/{name}", admin, nodes.node),
+    Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),
+    Row("DELETE", "/api/v1/nodes/{name}", admin, nodes.remove_node, changes=True),
+    Row("POST", "/api/v1/nodes/{name}/drain", admin, nodes.drain, changes=True),
+    Row("POST", "/api/v1/nodes/{name}/resume", admin, nodes.resume, changes=True),
+    Row("POST", "/api/v1/nodes/{name}/confirm-down", admin, nodes.confirm_down, changes=True),
+    Row("POST", "/api/v1/join-tokens", admin, nodes.create_join_token, changes=True),
+    Row("GET", "/api/v1/projects", admin, projects.projects),
+    Row("GET", "/api/v1/projects/{code}", admin, projects.project),
+    Row("PUT", "/api/v1/projects/{code}", admin, projects.deploy, changes=True),
+    Row("DELETE", "/api/v1/projects/{code}", admin, projects.remove, changes=True),
+    Row("POST", "/api/v1/projects/{code}/plan", admin, projects.plan),
+    Row("POST", "/api/v1/projects/{code}/restart", admin, projects.restart, changes=True),
+    Row("POST", "/api/v1/projects/{code}/scale", admin, projects.scale, changes=True),
+    Row("POST", "/api/v1/projects/{code}/rollback", admin, projects.rollback, changes=True),
+    Row("GET", "/api/v1/deployments", admin, records.deployments),
+    Row("GET", "/api/v1/deployments/{id}", admin, records.deployment),
+    Row("GET", "/api/v1/tasks", admin, records.tasks),
+    Row("GET", "/api/v1/events", admin, records.events),
+    Socket("/api/v1/stream", admin),
+)
+
+
+def routes(door: Door) -> list[BaseRoute]:
+    """The routes of the web ring, as `TABLE` says."""
+    idempotency = Idempotency()
+    by_path: dict[str, dict[str, Row]] = {}
+    found: list[BaseRoute] = []
+    for row in TABLE:
+        match row:
+            case Row():
+                by_path.setdefault(row.path, {})[row.method] = row
+            case Socket():
+                found.append(WebSocketRoute(row.path, _stream(door, row.policy)))
+    return [*(_route(door, idempotency, path, rows) for path, rows in by_path.items()), *found]
+
+
+def application(found: Iterable[BaseRoute]) -> ASGIApp:
+    """All routes, the web ring's and the link's, behind the guards that every request passes."""
+    app = Starlette(
+        routes=list(found),
+        middleware=[Middleware(SecurityHeaders), Middleware(ErrorShape), Middleware(BodyLimits)],
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _route(door: Door, idempotency: Idempotency, path: str, rows: dict[str, Row]) -> Route:
+    """One path with all its methods, so that a 405 names them all."""
+
+    async def endpoint(request: Request) -> Response:
+        row = rows["GET" if request.method == "HEAD" else request.method]
+        who = identify(request, door.settings.admin_token_hash)
+        row.policy(who)
+        call = Call(door=door, request=request, who=who)
+        if row.changes:
+            return await idempotency.once(who.name, request, lambda: row.handler(call))
+        return await row.handler(call)
+
+    return Route(path, endpoint, methods=list(rows))
+
+
+def _stream(door: Door, policy: Policy) -> Callable[[WebSocket], Awaitable[None]]:
+    streams = Streams(door)
+
+    async def endpoint(socket: WebSocket) -> None:
+        try:
+            policy(identify(socket, door.settings.admin_token_hash))
+            check_origin(socket, door.settings.public_url)
+            after = whole_number("after", socket.query_params.get("after", ""))
+            await streams.serve(socket, after)
+        except Rejected as error:
+            await socket.send_denial_response(refusal(error))
+
+    return endpoint
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    messages = {404: "there is nothing at this path", 405: f"{request.method} is not allowed here"}
+    code = CODE.get(error.status_code, "bad_request")
+    message = messages.get(error.status_code, error.detail)
+    return failure(code, message, headers=error.headers, status=error.status_code)
