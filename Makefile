@@ -7,7 +7,7 @@ YES ?=
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate loopback docker browser bench demo demo-failover demo-down fmt lock
+.PHONY: help setup check test unit simulate loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ demo: ## a Center and three hosts with real Docker Engines on this machine (YES=
 
 demo-failover: ## cut the power of one host of the demo and watch its replicas come back elsewhere
 	@$(PYTHON) -m lab demo-failover
+
+demo-return: ## give the host without power its power back
+	@$(PYTHON) -m lab demo-return
 
 demo-down: ## take the demo down, leaving nothing behind
 	@$(PYTHON) -m lab demo-down

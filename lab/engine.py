@@ -126,6 +126,12 @@ class Engine:
         query = urllib.parse.urlencode({"fromImage": reference})
         _refuse_stream_error(self.call("POST", f"/images/create?{query}").decode())
 
+    def remove_networks(self, label: str) -> None:
+        """Remove the networks that carry this label (`key=value`)."""
+        query = urllib.parse.urlencode({"filters": json.dumps({"label": [label]})})
+        for found in self.get(f"/networks?{query}"):
+            self.call("DELETE", f"/networks/{found['Id']}")
+
     # -- containers -------------------------------------------------------------------------------------------------
 
     def containers(self, *, everything: bool = False, labels: tuple[str, ...] = ()) -> list[dict[str, Any]]:

@@ -126,8 +126,8 @@ class Host:
         config = self.folder / "daemon.json"
         config.write_bytes(msgspec.json.encode(self._engine_config()))
         # An own config file, so that the machine's /etc/docker/daemon.json neither changes nor breaks this engine.
-        argv = self._enter(["dockerd", "--config-file", str(config)])
-        entry = process.start(argv, self.folder / "engine.log", self._environment({}))
+        argv = self.enter(["dockerd", "--config-file", str(config)])
+        entry = process.start(argv, self.folder / "engine.log", self.environment())
         self._entries.append(entry)
         process.only_child(entry, f"the engine of {self.name}").save(self.folder / "engine.pid")
         if wait:
@@ -194,16 +194,14 @@ class Host:
         """
         path = self.folder / (log or f"{Path(argv[0]).name}.log")
         # `env -C`, because entering a mount namespace drops the working directory.
-        entry = process.start(
-            self._enter(["env", "-C", str(cwd or Path.cwd()), *argv]), path, self._environment(env or {})
-        )
+        entry = process.start(self.enter(["env", "-C", str(cwd or Path.cwd()), *argv]), path, self.environment(env))
         self._entries.append(entry)
         return HostProcess(entry, process.only_child(entry, argv[0]), path)
 
     def call(self, *argv: str, timeout_s: float = 30.0) -> str:
         """Run a program inside the host to its end and return what it wrote. Raises LabError when it fails."""
         done = subprocess.run(
-            self._enter(argv), capture_output=True, text=True, timeout=timeout_s, check=False, env=self._environment({})
+            self.enter(argv), capture_output=True, text=True, timeout=timeout_s, check=False, env=self.environment()
         )
         if done.returncode != 0:
             raise LabError(f"{self.name}: '{' '.join(argv)}' failed: {(done.stderr or done.stdout).strip()}")
@@ -211,14 +209,16 @@ class Host:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _enter(self, argv: Sequence[str]) -> list[str]:
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` inside this host, for callers with their own idea of stdin and stdout."""
         init = self._init()
         if init is None:
             raise LabError(f"{self.name} is off")
         return ["nsenter", "--target", str(init.pid), "--net", "--pid", "--mount", "--uts", "--", *argv]
 
-    def _environment(self, added: Mapping[str, str]) -> dict[str, str]:
-        return {**os.environ, "DOCKER_HOST": self.docker_url, **added}
+    def environment(self, added: Mapping[str, str] | None = None) -> dict[str, str]:
+        """This process's environment, with DOCKER_HOST set to the host's engine, and `added`."""
+        return {**os.environ, "DOCKER_HOST": self.docker_url, **(added or {})}
 
     def _engine_config(self) -> dict[str, object]:
         return {

@@ -18,7 +18,8 @@ from lab.host import Host, LabPlan
 from lab.process import ProcessId
 
 HOSTS_MAX = 50
-LABS_MAX = 10
+NUMBERS = (0, *range(2, 10))
+"""Of labs that tests claim: lab0 is 10.77.0.0/24. 1 is left to the demo."""
 FOLDER_MAX = 50
 """Characters in a lab's folder: Unix socket paths end at 107 and containerd's are long."""
 
@@ -50,12 +51,12 @@ class Lab:
 
     @classmethod
     def claim(cls, root: Path, count: int) -> "Lab":
-        """Bring up a lab that belongs to this process, beside others: the first free of lab0 … lab9, 10.77.0 … 10.77.9.
+        """Bring up a lab that belongs to this process, beside others: the first free of `NUMBERS`.
 
         First takes down labs in `root` whose process is gone. Raises LabError when none is free or `up` fails.
         """
         needs.require()
-        for number in range(LABS_MAX):
+        for number in NUMBERS:
             folder, name = root / f"rope-lab-{number}", f"lab{number}"
             if (folder / "lab.json").exists():
                 former = cls.open(folder)
@@ -67,7 +68,7 @@ class Lab:
             lab = cls(folder, name=name, network=f"10.77.{number}")
             lab.up(count, owner=process.identify(os.getpid()))
             return lab
-        raise LabError(f"all {LABS_MAX} labs are in use")
+        raise LabError(f"all {len(NUMBERS)} labs are in use")
 
     def abandoned(self) -> bool:
         """True when the process that the lab belongs to is gone."""

@@ -5,6 +5,7 @@ that needs it remembers the former value, the last one that leaves puts it back.
 """
 
 import fcntl
+import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ def add_bridge(bridge: str, address: str) -> None:
     """Create the bridge with an IPv4 address like `10.77.0.1/24`. Raises LabError when one of that name exists."""
     if exists(bridge):
         raise LabError(f"a network device {bridge} exists already: take the old lab down first, or choose another name")
+    subnet = str(ipaddress.IPv4Interface(address).network)
+    if used := run("ip", "route", "show", "root", subnet).strip():
+        raise LabError(f"the addresses {subnet} are in use on this machine: {used}")
     run("ip", "link", "add", bridge, "type", "bridge")
     run("ip", "addr", "add", address, "dev", bridge)
     run("ip", "link", "set", bridge, "up")

@@ -74,11 +74,21 @@ def recall(path: Path) -> ProcessId | None:
         return None
 
 
-def start(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def remember(entry: subprocess.Popen[bytes], path: Path) -> None:
+    """Write the pid file of a process just started. Raises LabError when it has ended already."""
+    found = identify(entry.pid)
+    if found is None or entry.poll() is not None:
+        raise LabError(f"{entry.args!r} ended at once")
+    found.save(path)
+
+
+def start(
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process in its own session (Ctrl-C does not reach it), stdout and stderr appended to `log`."""
     with log.open("ab") as sink:
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, env=env
+            argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, env=env, cwd=cwd
         )
 
 

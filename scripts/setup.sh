@@ -74,7 +74,7 @@ announce() {
   [ "$mode" = demo ] || return 0
   if root; then
     say "  * make a bridge 'ropedemo' (10.77.1.1) and three network namespaces with a Docker Engine of their own each,"
-    say "    their data in /var/tmp/rope-lab-demo; your own Docker Engine, if any, is not touched"
+    say "    their data in /var/lib/rope-lab-demo; your own Docker Engine, if any, is not touched"
     say "  * set net.bridge.bridge-nf-call-iptables to 0 while the demo runs, and back afterwards"
     say "  * start the Center and three agents; their state is in .state/demo"
     say "'make demo-down' takes all of this back, except packages and .venv."

@@ -15,7 +15,7 @@ from lab.hosts import Lab
 from lab.registry import Registry
 
 HOSTS = 4
-ROOT = Path("/tmp")
+ROOT = Path("/var/lib")
 """Labs lie here, and not in pytest's own folders: socket paths must be short, abandoned labs must be found again."""
 NOT_ROOT = "NOT ROOT: this test needs several hosts with real Docker Engines"
 
