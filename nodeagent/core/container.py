@@ -4,7 +4,7 @@ The port is declared here so that decisions and the executor know its shape; `no
 aiodocker and `tests/fakes/docker.py` in memory. Both pass `tests/contract/docker_contract.py`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -113,11 +113,11 @@ class Docker(Protocol):
         """One container, or None when it is not there or not ours."""
 
     async def resolve(self, image: str) -> str:
-        """Pin a reference: `name@sha256:…` from its registry (pulling nothing), else the local image's `sha256:…` id."""
+        """Pin a reference: `name@sha256:…` from its registry (no pull), else the local image's `sha256:…` id."""
 
     async def has_image(self, pinned: str) -> bool: ...
 
-    def pull(self, pinned: str) -> AsyncIterator[PullProgress]:
+    def pull(self, pinned: str) -> AsyncGenerator[PullProgress, None]:
         """Pull a pinned image; the iterator ends when it is there. `sha256:…` ids cannot be pulled: `image_missing`."""
         ...
 
@@ -151,8 +151,10 @@ class Docker(Protocol):
 
     async def ensure_volume(self, project: str, volume: str) -> str: ...
 
-    def events(self) -> AsyncIterator[DockerEvent]:
-        """Hints, for ever: reconnects by itself and yields `lost` after each break."""
+    def events(self) -> AsyncGenerator[DockerEvent, None]:
+        """Hints, for ever: reconnects by itself. `lost` whenever the stream has opened (the first time too) and once
+        when it breaks. Read it inside `contextlib.aclosing`.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,333 @@
+"""`LocalDocker`: the port `nodeagent.core.container.Docker` on a real engine, one idempotent call at a time.
+
+Decides nothing and retries nothing: each call has a deadline, does its one thing and raises only DockerFault. Called by
+the executor, the watcher and the meters.
+"""
+
+import asyncio
+import math
+import os
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import msgspec
+
+from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
+from nodeagent.docker import events
+from nodeagent.docker.connection import Connection, decode
+from nodeagent.docker.create_body import container_labels, create_body, endpoints, owner_labels
+from nodeagent.docker.images import Images
+from nodeagent.docker.inspected import Inspected, read_container
+from nodeagent.docker.log_frames import LogTail
+from nodeagent.docker.networks import Networks
+from nodeagent.docker.text import clean
+from nodeagent.docker.usage import Samples, Stats
+from protocol import names
+from protocol.spec import DesiredReplica
+
+WRITE_S = 30.0
+"""Deadline of a call that changes something; for a stop, beyond its grace."""
+
+INSPECTS_MAX = 8
+"""Containers inspected at once."""
+
+LOG_LINES_MAX = 1000
+
+_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+
+
+class _Info(msgspec.Struct, frozen=True, rename="pascal"):
+    id: str = msgspec.field(name="ID", default="")
+    name: str = ""
+    cpus: int = msgspec.field(name="NCPU", default=0)
+    mem_total: int = 0
+    docker_root_dir: str = ""
+    kernel_version: str = ""
+
+
+class _Version(msgspec.Struct, frozen=True, rename="pascal"):
+    version: str = ""
+    api_version: str = ""
+    os: str = ""
+    arch: str = ""
+
+
+class _Id(msgspec.Struct, frozen=True, rename="pascal"):
+    id: str
+
+
+class _Volume(msgspec.Struct, frozen=True, rename="pascal"):
+    name: str
+    labels: dict[str, str] | None = None
+
+
+class LocalDocker:
+    """The engine at `url` (`unix://…` or `tcp://…`), as seen by one cluster and node."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cluster: str,
+        node: str,
+        bind_roots: tuple[str, ...] = (),
+        subnet_pool: str = "10.213.0.0/16",
+        network_rest_s: float = 60.0,
+    ) -> None:
+        """`bind_roots`: folders below which bind mounts may point. `subnet_pool`: IPv4 CIDR for project networks.
+        `network_rest_s`: how long a network just asked for is kept without a container. Opens no connection yet. Raises
+        ValueError on a bad `url` or pool.
+        """
+        self._connection = Connection(url)
+        self._cluster = cluster
+        self._node = node
+        self._bind_roots = bind_roots
+        self._networks = Networks(self._connection, cluster=cluster, node=node, pool=subnet_pool, rest_s=network_rest_s)
+        self._images = Images(self._connection)
+        self._samples = Samples()
+
+    async def info(self) -> EngineInfo:
+        """What the engine says of itself. `arch` as image platforms write it (`amd64`)."""
+        version = await self._connection.read(_Version, "version")
+        info = await self._connection.read(_Info, "info")
+        return EngineInfo(
+            id=clean(info.id, 128),
+            version=clean(version.version, 64),
+            api=clean(version.api_version, 16),
+            os=clean(version.os, 32),
+            arch=clean(version.arch, 32),
+            kernel=clean(info.kernel_version, 64),
+            name=clean(info.name, 255),
+            cpus=info.cpus,
+            memory=info.mem_total,
+            disk_root=info.docker_root_dir,
+        )
+
+    async def containers(self) -> tuple[Container, ...]:
+        """All containers of this cluster and node, inspected, ordered by name."""
+        filters = {"label": [f"{names.LABEL_CLUSTER}={self._cluster}", f"{names.LABEL_NODE}={self._node}"]}
+        params = {"all": "1", "filters": msgspec.json.encode(filters).decode()}
+        listed = await self._connection.read(list[_Id], "containers/json", params=params, deadline_s=WRITE_S)
+        places = asyncio.Semaphore(INSPECTS_MAX)
+
+        async def look(container_id: str) -> Container | None:
+            async with places:
+                return await self.inspect(container_id)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                looks = [group.create_task(look(one.id)) for one in listed]
+        except* DockerFault as faults:
+            # One word for all: whatever hit the first hits the list.
+            raise _first(faults) from None
+        seen = [one for task in looks if (one := task.result()) is not None]
+        return tuple(sorted(seen, key=lambda one: one.name))
+
+    async def inspect(self, container_id: str) -> Container | None:
+        """One container by id or name, or None when it is not there or not ours."""
+        answer = await self._inspected(container_id)
+        return None if answer is None else read_container(answer, self._cluster, self._node)
+
+    async def resolve(self, image: str) -> str:
+        """Pin a reference; nothing is pulled. Raises DockerFault: `refused` when it is no reference, `image_missing`
+        with both reasons when neither its registry nor this engine knows it.
+        """
+        return await self._images.resolve(image)
+
+    async def has_image(self, pinned: str) -> bool:
+        """True when the engine has the pinned image."""
+        return await self._images.has(pinned)
+
+    def pull(self, pinned: str) -> AsyncGenerator[PullProgress, None]:
+        """Pull; yields the sum over all layers, at most four times a second. Raises DockerFault: `image_missing` when
+        the registry has no such image or it is an id, `pull_failed`, `timeout` after 120 s without a word.
+        """
+        return self._images.pull(pinned)
+
+    async def create(self, want: DesiredReplica, networks: Mapping[str, str]) -> str:
+        """Make the container, on all of `networks`. Raises DockerFault: `refused` for what a replica may not have or
+        Docker does not take, `image_missing`, `name_taken`. Leaves nothing behind when it fails, except by `timeout`
+        or `engine_down`: then a second call adopts what is there.
+        """
+        binds = tuple(mount.source for mount in want.spec.mounts if mount.kind == "bind")
+        paths = await asyncio.to_thread(allowed_paths, binds, self._bind_roots) if binds else {}
+        body = create_body(want, cluster=self._cluster, node=self._node, networks=networks, bind_paths=paths)
+        name = names.container_name(self._cluster, want.id, want.epoch)
+        try:
+            answer = await self._connection.call(
+                "POST", "containers/create", params={"name": name}, body=body, deadline_s=WRITE_S
+            )
+            container_id, attached = decode(_Id, answer).id, set(body.networking_config.endpoints_config)
+        except DockerFault as fault:
+            if fault.kind != "name_taken":
+                raise
+            adopted = await self._adopt(name, want, fault)
+            container_id, attached = adopted.id, set(adopted.networks)
+        await self._connect(container_id, want, networks, attached)
+        return container_id
+
+    async def start(self, container_id: str) -> None:
+        """Start it; done when it runs already. Raises DockerFault: `not_found`, `port_taken` when a port is not free on
+        this machine, `error` when its command cannot be run.
+        """
+        try:
+            await self._post(container_id, "start")
+        except DockerFault as fault:
+            if fault.kind == "refused" and "cannot assign requested address" not in str(fault):
+                # Docker 20.10 says 400 when the command is not in the image; that is no fault of our request.
+                raise DockerFault("error", str(fault)) from fault
+            raise
+
+    async def stop(self, container_id: str, grace_s: float) -> None:
+        """Stop it, done when it does not run or is not there."""
+        with suppress_not_found():
+            await self._post(container_id, "stop", grace_s=grace_s)
+
+    async def restart(self, container_id: str, grace_s: float) -> None:
+        """Stop with grace, then start. Raises as `start`."""
+        await self._post(container_id, "restart", grace_s=grace_s)
+
+    async def remove(self, container_id: str) -> None:
+        """Kill and remove it with its anonymous volumes; done when it is not there."""
+        self._samples.forget(container_id)
+        path = f"containers/{_container(container_id)}"
+        with suppress_not_found():
+            try:
+                await self._connection.call("DELETE", path, params={"force": "1", "v": "1"}, deadline_s=WRITE_S)
+            except DockerFault as fault:
+                if "already in progress" not in str(fault):
+                    raise
+                await self._connection.call("POST", f"{path}/wait", params={"condition": "removed"}, deadline_s=WRITE_S)
+
+    async def logs(self, container_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines (at most 1000), oldest first, cleaned. Raises DockerFault `not_found`."""
+        tail = LogTail(min(lines, LOG_LINES_MAX))
+        path = f"containers/{_container(container_id)}/logs"
+        params = {"stdout": "1", "stderr": "1", "tail": str(max(0, min(lines, LOG_LINES_MAX)))}
+        deadline = asyncio.get_running_loop().time() + WRITE_S
+        async with self._connection.stream("GET", path, params=params) as stream:
+            while data := await stream.chunk(max(0.0, deadline - asyncio.get_running_loop().time())):
+                tail.feed(data)
+        return tail.lines()
+
+    async def usage(self, container_id: str) -> Usage:
+        """CPU since the last call for this container (0 at the first) and memory. Raises DockerFault `not_found`."""
+        path = f"containers/{_container(container_id)}/stats"
+        stats = await self._connection.read(Stats, path, params={"stream": "0", "one-shot": "1"})
+        return self._samples.usage(container_id, stats)
+
+    async def ensure_network(self, project: str, network: str, subnets_taken: tuple[str, ...]) -> str:
+        """The project's network; `subnets_taken` are CIDRs to keep clear of (`subnets.host_routes()`). Raises
+        DockerFault: `name_taken`, `refused` when the pool is used up.
+        """
+        return await self._networks.ensure(project, network, subnets_taken)
+
+    async def drop_unused_networks(self) -> None:
+        """Remove networks of this cluster and node that no container, running or not, belongs to."""
+        await self._networks.drop_unused()
+
+    async def ensure_volume(self, project: str, volume: str) -> str:
+        """The project's volume, made when it is not there; gives its Docker name. One made by hand or by Compose is
+        used; one of another cluster is `name_taken`.
+        """
+        if not names.is_legal(names.PROJECT, project) or not names.is_legal(names.VOLUME, volume):
+            raise DockerFault("refused", "not a legal volume name")
+        name = names.volume_name(project, volume)
+        body = {"Name": name, "Driver": "local", "Labels": owner_labels(self._cluster, self._node, project)}
+        answer = await self._connection.call("POST", "volumes/create", body=body, deadline_s=WRITE_S)
+        owner = (decode(_Volume, answer).labels or {}).get(names.LABEL_CLUSTER, self._cluster)
+        if owner != self._cluster:
+            raise DockerFault("name_taken", f"Docker volume {name} belongs to another cluster")
+        return name
+
+    def events(self) -> AsyncGenerator[DockerEvent, None]:
+        """Hints, for ever. `lost` whenever the stream has opened, the first time too, and once when it breaks: list
+        everything again. Close the iterator (`contextlib.aclosing`) to end it.
+        """
+        return events.listen(self._connection, self._cluster, self._node)
+
+    async def close(self) -> None:
+        """Close every connection; later calls fail as `engine_down`."""
+        await self._connection.close()
+
+    async def _post(self, container_id: str, verb: str, *, grace_s: float | None = None) -> None:
+        grace = None if grace_s is None else max(0, math.ceil(grace_s))
+        await self._connection.call(
+            "POST",
+            f"containers/{_container(container_id)}/{verb}",
+            params=None if grace is None else {"t": str(grace)},
+            deadline_s=WRITE_S + (grace or 0),
+        )
+
+    async def _inspected(self, container_id: str) -> Inspected | None:
+        try:
+            return await self._connection.read(Inspected, f"containers/{_container(container_id)}/json")
+        except DockerFault as fault:
+            if fault.kind == "not_found":
+                return None
+            raise
+
+    async def _adopt(self, name: str, want: DesiredReplica, fault: DockerFault) -> Container:
+        """The container that has `name`, when it is the one we want."""
+        answer = await self._inspected(name)
+        if answer is None:
+            # Docker still removes it: the next try will find the name free.
+            raise fault
+        found = read_container(answer, self._cluster, self._node)
+        if found is None:
+            raise DockerFault("name_taken", f"container {name} is there and is not ours")
+        labels = container_labels(self._cluster, self._node, want)
+        if found.replica != want.id or found.ref.epoch != want.epoch or found.spec != labels[names.LABEL_SPEC]:
+            raise DockerFault("name_taken", f"container {name} is there, made from another specification")
+        return found
+
+    async def _connect(
+        self, container_id: str, want: DesiredReplica, networks: Mapping[str, str], attached: set[str]
+    ) -> None:
+        for docker_name, endpoint in endpoints(want, networks).items():
+            if docker_name in attached:
+                continue
+            body = {"Container": container_id, "EndpointConfig": endpoint}
+            path = f"networks/{quote(docker_name, safe='')}/connect"
+            try:
+                await self._connection.call("POST", path, body=body, deadline_s=WRITE_S)
+            except DockerFault as fault:
+                if "already exists" in str(fault):
+                    continue
+                if fault.kind not in ("engine_down", "timeout"):
+                    await self.remove(container_id)
+                raise
+
+
+@contextmanager
+def suppress_not_found() -> Iterator[None]:
+    """What is not there needs no stopping and no removing."""
+    try:
+        yield
+    except DockerFault as fault:
+        if fault.kind != "not_found":
+            raise
+
+
+def allowed_paths(sources: tuple[str, ...], roots: tuple[str, ...]) -> dict[str, str]:
+    """Source of a bind mount -> its real path, for those below (or at) one of `roots`; links are followed on both sides
+    first. Reads the file system.
+    """
+    real_roots = [os.path.realpath(root) for root in roots]
+    paths = {source: os.path.realpath(source) for source in sources if os.path.isabs(source)}
+    return {s: p for s, p in paths.items() if any(os.path.commonpath((p, root)) == root for root in real_roots)}
+
+
+def _container(container_id: str) -> str:
+    if not _CONTAINER.fullmatch(container_id):
+        raise DockerFault("not_found", f"{clean(container_id, 80)!r} is not the id of a container")
+    return container_id
+
+
+def _first(faults: BaseExceptionGroup[DockerFault]) -> DockerFault:
+    found: BaseException = faults
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, DockerFault) else DockerFault("error", str(found))
