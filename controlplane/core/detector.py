@@ -179,20 +179,18 @@ def judge(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting], now: fl
 
 def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -> Judgement:
     reading = watch.clock.reading
-    known = watch.unknown_until
+    found = watch.isolated and (len(looks) < len(nodes) or any(at.back for at in looks.values()))
+    known = {} if found else watch.unknown_until  # the others get the time to reconnect that they get after a start
     until = {name: known.get(name, reading + GRACE_S) for name, at in looks.items() if at.state == "unknown"}
     after = {name: _next(at, until.get(name, 0.0), watch.clock) for name, at in looks.items()}
     anyone_online = len(looks) < len(nodes) or "online" in after.values()
     alarms: tuple[str, ...] = (told,) if told else ()
-    eased: tuple[str, ...] = ()
+    eased: tuple[str, ...] = ("Center no longer isolated",) if found else ()
 
     stuck = () if anyone_online else _stuck(watch, looks, after)
     after |= dict.fromkeys(stuck, "unknown")
     if stuck and not watch.isolated:
         alarms += (f"Center isolated: none of {len(nodes)} nodes is online; nothing moves",)
-    if watch.isolated and anyone_online:  # the others get the time to reconnect that they get after a start
-        eased += ("Center no longer isolated",)
-        until = dict.fromkeys(until, reading + GRACE_S)
 
     now = _Round(watch, nodes, looks, after, anyone_online)
     guarded = _ask_guard(now)
@@ -203,7 +201,7 @@ def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -
         absences=_absences(now),
         confirmed=frozenset(n for n in watch.confirmed if n in looks and after[n] != "online" and not looks[n].gone),
         hold=guarded.hold,
-        isolated=bool(stuck) or (watch.isolated and not anyone_online),
+        isolated=bool(stuck) or (watch.isolated and not found),
     )
     return Judgement(
         watch=after_it,
@@ -217,13 +215,13 @@ def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -
 def _look(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting]) -> dict[str, _Look]:
     """Every node but those that are online and heard: in a quiet cluster none."""
     clock = watch.clock
-    fresh_s = min(SUSPECT_S, clock.at - clock.mark)
+    life_s = clock.at - clock.mark
     since = clock.reading - WINDOW_S
     looks = {}
     for name, (state, held) in nodes.items():
         sighting = sightings.get(name, _NEVER)
         raw_s = sighting.silent_s
-        if raw_s is not None and raw_s <= fresh_s and sighting.connected and state == "online":
+        if state == "online" and sighting.connected and raw_s is not None and raw_s <= SUSPECT_S and raw_s < life_s:
             continue
         silent_s = clock.silence(raw_s)
         absence = watch.absences.get(name)
@@ -280,7 +278,8 @@ def _ask_guard(now: _Round) -> _Guarded:
         # Held nodes without a hold: the Center was started again in the middle of one.
         hold = now.watch.hold or guard.begin(now.reading, counted.union(waiting))
         hold = msgspec.structs.replace(hold, members=hold.members.union(queue) & now.nodes.keys())
-        step = guard.proceed(hold, now.reading, away, tuple(queue), now.anyone_online)
+        resting = now.reading < now.watch.clock.not_before
+        step = guard.proceed(hold, now.reading, away, tuple(queue), anyone_online=now.anyone_online, resting=resting)
         released = dict.fromkeys(step.released, f"released by the guard: {step.reason}")
         eased = () if step.hold else (f"guard released: {step.reason}",)
         return _Guarded(step.hold, frozenset(queue).difference(released), released, eased=eased)

@@ -46,8 +46,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
         return self.at - self.paused_s
 
     def silence(self, silent_s: float | None) -> float:
-        """A silence up to `at` without the pauses in it; infinite for none, or one that began before the mark."""
-        if silent_s is None or silent_s > self.at - self.mark:
+        """A silence up to `at` without the pauses in it; infinite when no frame came since the mark."""
+        if silent_s is None or silent_s >= self.at - self.mark:
             return math.inf
         if not self.pauses:
             return silent_s

@@ -52,20 +52,22 @@ def begin(clock: float, members: Set[str]) -> Hold:
     return Hold(since=clock, members=frozenset(members), next_at=clock + HOLD_S)
 
 
-def proceed(hold: Hold, clock: float, away: Set[str], held: tuple[str, ...], anyone_online: bool) -> Step:
+def proceed(
+    hold: Hold, clock: float, away: Set[str], held: tuple[str, ...], *, anyone_online: bool, resting: bool
+) -> Step:
     """One step of a hold.
 
     `away`: members out of reach now. `held`: nodes that wait, the one to let go first in front.
-    `anyone_online`: at least one node of the cluster is online.
+    `anyone_online`: at least one node of the cluster is online. `resting`: the Center just stood still; none is let go.
     """
     count, of = len(away & hold.members), len(hold.members)
     calm_since = None
     if not trips(count, of):
         calm_since = clock if hold.calm_since is None else hold.calm_since
-        if count == 0 or clock - calm_since >= RETURN_S:
+        if count == 0 or (clock - calm_since >= RETURN_S and not resting):
             return Step(hold=None, released=held, reason=f"{count} of {of} nodes still away")
     next_at = hold.next_at if anyone_online else max(hold.next_at, clock + RETURN_S)
-    if clock < next_at:
+    if clock < next_at or resting:
         return Step(hold=msgspec.structs.replace(hold, calm_since=calm_since, next_at=next_at))
     reason = f"held for {clock - hold.since:.0f} s"
     if len(held) <= 1:
