@@ -8,14 +8,58 @@ from typing import Any
 
 import msgspec
 
+from controlplane.core import desired, failover, liveness, nodes, planning, projects, rollout, sessions
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
-from controlplane.core.command import Command
-from controlplane.core.fact import Fact
+from controlplane.core.command import (
+    Command,
+    ConfirmDown,
+    CreateTicket,
+    Deploy,
+    DrainNode,
+    OpenSession,
+    PatchNode,
+    Plan,
+    Register,
+    RemoveNode,
+    RemoveProject,
+    Restart,
+    ResumeNode,
+    Rollback,
+    Scale,
+)
+from controlplane.core.draft import Draft
+from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
+from controlplane.core.project import Project
 from controlplane.core.record import Now
 
 TICK_S = 0.25
 """How often silences are judged."""
+
+_COMMANDS: dict[type[Command], Any] = {
+    CreateTicket: nodes.create_ticket,
+    Register: nodes.register,
+    OpenSession: sessions.open_session,
+    PatchNode: nodes.patch,
+    DrainNode: nodes.start_drain,
+    ResumeNode: nodes.resume,
+    ConfirmDown: nodes.confirm_down,
+    RemoveNode: nodes.remove,
+    Deploy: projects.deploy,
+    Scale: projects.scale,
+    Restart: projects.restart,
+    Rollback: projects.rollback,
+    RemoveProject: projects.remove,
+}
+_FACTS: dict[type[Fact], Any] = {
+    SessionClosed: sessions.closed,
+    Synced: sessions.synced,
+    Reported: sessions.reported,
+    Listed: sessions.listed,
+    TaskReported: sessions.task_reported,
+    StopAsked: sessions.stop_asked,
+    Tick: liveness.tick,
+}
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -29,4 +73,24 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
     """Decide. Reads `cluster`, changes nothing. Raises Refused for a command that cannot be obeyed."""
-    raise AssertionError(f"no rule for {type(event).__name__} yet")
+    draft = Draft(cluster, now)
+    if isinstance(event, Plan):
+        return Outcome(changes=Changes(), reply=planning.plan(draft, event), wake_at=now.mono + TICK_S)
+    rule = _COMMANDS[type(event)] if isinstance(event, Command) else _FACTS[type(event)]
+    reply = rule(draft, event)
+    if not isinstance(event, Tick):
+        _follow_up(draft)
+    desired.send_deltas(draft)
+    return Outcome(changes=draft.changes(), actions=tuple(draft.actions), reply=reply, wake_at=now.mono + TICK_S)
+
+
+def _follow_up(draft: Draft) -> None:
+    """What this decision touched may let a deployment go on, or free a place for what waits for one."""
+    codes = {key.project for key in draft.touched}
+    codes.update(task.project for task in draft.changed_tasks() if task.project)
+    for code in sorted(codes):
+        project = draft.get(Project, code)
+        if project is not None and project.deployment:
+            rollout.advance(draft, project.deployment)
+    if draft.events and draft.base.unplaced:
+        failover.retry(draft)

@@ -5,7 +5,7 @@ directly: they work on a `Draft` over it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.detector import Watch
 from controlplane.core.fact import NodeUsage
 from controlplane.core.journal import Event
+from controlplane.core.load import Load
 from controlplane.core.node import Former, JoinTicket, Node
 from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
@@ -21,6 +22,8 @@ from controlplane.core.record import Record
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
 from protocol.names import ReplicaId
+
+K = TypeVar("K")
 
 
 class Meta(Record, frozen=True, kw_only=True):
@@ -98,8 +101,14 @@ class Cluster:
         self.of_project: dict[str, set[ReplicaId]] = {}
         self.unplaced: set[ReplicaId] = set()
         """Replicas without a wanted assignment that shall have one."""
+        self.crossing: set[ReplicaId] = set()
+        """Replicas with an outgoing assignment that still serves."""
         self.open_tasks: set[str] = set()
         self.open_deployments: set[int] = set()
+        self.rests_on: dict[str, set[tuple[str, str, int]]] = {}
+        self.prepared_on: dict[str, set[ReplicaId]] = {}
+        self.loads: dict[str, Load] = {}
+        """What is promised to each node, worked out when first asked for and forgotten when it changes."""
         for record in records:
             self._put(record)
 
@@ -140,12 +149,21 @@ class Cluster:
                 self.of_project.setdefault(record.id.project, set()).add(record.id)
                 for assignment in record.assignments:
                     self.on_node.setdefault(assignment.node, set()).add(record.id)
+                    self.loads.pop(assignment.node, None)
                 if wants_place(record):
                     self.unplaced.add(record.id)
+                if record.outgoing is not None and not record.outgoing.ending:
+                    self.crossing.add(record.id)
             case Task() if not record.ended:
                 self.open_tasks.add(record.id)
             case Deployment() if record.state not in ENDED:
                 self.open_deployments.add(record.id)
+            case PortRest():
+                self.rests_on.setdefault(record.node, set()).add((record.node, record.protocol, record.port))
+                self.loads.pop(record.node, None)
+            case Preparation():
+                self.prepared_on.setdefault(record.target, set()).add(record.replica)
+                self.loads.pop(record.target, None)
 
     def _unindex(self, record: Record | None) -> None:
         match record:
@@ -153,11 +171,19 @@ class Cluster:
                 _discard(self.of_project, record.id.project, record.id)
                 for assignment in record.assignments:
                     _discard(self.on_node, assignment.node, record.id)
+                    self.loads.pop(assignment.node, None)
                 self.unplaced.discard(record.id)
+                self.crossing.discard(record.id)
             case Task():
                 self.open_tasks.discard(record.id)
             case Deployment():
                 self.open_deployments.discard(record.id)
+            case PortRest():
+                _discard(self.rests_on, record.node, (record.node, record.protocol, record.port))
+                self.loads.pop(record.node, None)
+            case Preparation():
+                _discard(self.prepared_on, record.target, record.replica)
+                self.loads.pop(record.target, None)
 
 
 def wants_place(replica: Replica) -> bool:
@@ -167,9 +193,9 @@ def wants_place(replica: Replica) -> bool:
     return replica.wanted is None or replica.wanted.state == "interrupted"
 
 
-def _discard(index: dict[str, set[ReplicaId]], key: str, replica: ReplicaId) -> None:
+def _discard(index: dict[str, set[K]], key: str, member: K) -> None:
     ids = index.get(key)
     if ids is not None:
-        ids.discard(replica)
+        ids.discard(member)
         if not ids:
             del index[key]

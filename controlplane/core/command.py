@@ -94,7 +94,7 @@ class ConfirmDown(Command, frozen=True, kw_only=True):
 
 
 class RemoveNode(Command, frozen=True, kw_only=True):
-    """Forget a node and revoke its key. Refused while it is online and has replicas, unless `force`. Answer: `Former`."""
+    """Forget a node, revoke its key. Refused while it is online with replicas, unless `force`. Answer: `Former`."""
 
     node: str
     force: bool = False

@@ -14,8 +14,8 @@ from protocol.messages import ConfirmStop, ContainerRef, ContainerReport, TaskUp
 class NodeUsage(msgspec.Struct, frozen=True, kw_only=True):
     """The latest heartbeat of a node, as the scheduler wants it. Kept by the link, never stored.
 
-    `cpu_usage` percent of the whole machine, `mem_free` bytes, `disk_free` share 0..1. `engine_bad`: heartbeats in a row
-    that said the engine is down. `seen`: (replica as text, epoch) of the containers it listed.
+    `cpu_usage` percent of the whole machine, `mem_free` bytes, `disk_free` share 0..1. `engine_bad`: heartbeats in a
+    row that said the engine is down. `seen`: (replica as text, epoch) of the containers it listed.
     """
 
     cpu_usage: float | None = None

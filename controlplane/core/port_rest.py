@@ -1,4 +1,4 @@
-"""A freed host port at rest: 60 s, or until its old holder is confirmed gone; its own service need not wait (DESIGN §4)."""
+"""A freed host port at rest: 60 s, or until its old holder is confirmed gone (DESIGN §4)."""
 
 from controlplane.core.record import Record
 from protocol.messages import ContainerRef

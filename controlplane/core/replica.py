@@ -75,9 +75,13 @@ class Replica(Record, frozen=True, kw_only=True):
     reason: str = ""
     """Why there is no wanted assignment."""
     failed: bool = False
-    """Given up after too many moves; only a deployment or a restart by a person tries again."""
+    """Given up after too many moves; only a deployment tries again."""
     moves: int = 0
     """Moves asked for by agents since the last deployment or 10 stable minutes."""
+    moved_at: float = 0.0
+    """When the last of `moves` was, wall seconds."""
+    remap: bool = False
+    """While pending: a fixed host port is only preferred (failover, drain), not required (deploy, scale, update)."""
     avoid: tuple[str, ...] = ()
     """Nodes that gave up on this revision; tried again only by a person's word or when nothing else is left."""
     data_node: str = ""

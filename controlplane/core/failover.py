@@ -1,0 +1,142 @@
+"""A node is lost: its replicas are interrupted, then get successors elsewhere; a node that returns is left as it was.
+
+Rules: DESIGN §4. Nothing happens to an assignment until the decision that creates its successor: only that makes the
+old one stale. The story of a failover has one cause id, that of the first sign of trouble.
+"""
+
+import msgspec
+
+from controlplane.core import assigning, healing, observe, tasks
+from controlplane.core.draft import Draft
+from controlplane.core.node import Node
+from controlplane.core.placement import Placed, Unplaced
+from controlplane.core.replica import Assignment, Replica, moved
+
+RETRY_S = 5.0
+"""Replicas without a place are tried again at every change, and at least so often (observed load changes silently)."""
+
+
+def interrupt(draft: Draft, node: Node, why: str) -> None:
+    """The node is offline: mark what ran there. Nothing moves by this."""
+    for replica in draft.replicas_on(node.name):
+        wanted = replica.wanted
+        if wanted is None or wanted.node != node.name or wanted.state in ("interrupted", "stopped"):
+            continue
+        reason = f"{node.name} is offline ({why})"
+        lost = msgspec.structs.replace(moved(wanted, "interrupted", draft.now.wall, reason), running_since=0.0)
+        draft.put(msgspec.structs.replace(replica, wanted=lost, cause=node.cause))
+        draft.event(
+            "replica.interrupted",
+            f"{replica.id} interrupted: {reason}",
+            cause=node.cause,
+            project=replica.id.project,
+            replica=str(replica.id),
+            node=node.name,
+        )
+
+
+def abandon(draft: Draft, node: Node) -> None:
+    """The node's replicas may be started elsewhere now: end what waited for it, and give each a successor."""
+    for replica in draft.replicas_on(node.name):
+        outgoing = replica.outgoing
+        if outgoing is not None and outgoing.node == node.name:
+            _let_go(draft, replica, outgoing)
+    retry(draft)
+
+
+def retry(draft: Draft) -> None:
+    """Try to place everything that has no place: pending replicas, and those interrupted on lost nodes."""
+    for replica in draft.unplaced():
+        if draft.spec(replica.id, replica.revision) is None:
+            continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
+        if replica.wanted is None:
+            healing.place_pending(draft, replica)
+        else:
+            _succeed(draft, replica, replica.wanted)
+
+
+def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
+    """Nobody can say when the outgoing copy ends: stop waiting for it."""
+    if outgoing.ending and outgoing.task:
+        tasks.advance(draft, outgoing.task, "failed", f"{outgoing.node} is lost; it is stopped when the node returns")
+    assigning.rest_ports(draft, replica.id, outgoing, confirmed=False)
+    observe.release(draft, replica)
+
+
+def _succeed(draft: Draft, replica: Replica, old: Assignment) -> None:
+    node = draft.get(Node, old.node)
+    if node is not None and not node.lost:
+        return
+    spec = draft.spec(replica.id, replica.revision)
+    if spec is None or (not spec.may_move and node is not None):
+        _explain(draft, replica, f"volume data lives on {old.node}")
+        return
+    placed = _target(draft, replica, old)
+    if isinstance(placed, Unplaced):
+        _explain(draft, replica, placed.reason, placed)
+        return
+    assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
+    changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None), placed)
+    assigning.tell_placed(draft, changed, placed, replica.cause)
+
+
+def _target(draft: Draft, replica: Replica, old: Assignment) -> Placed | Unplaced:
+    """The prepared target when it still fits, else the best there is."""
+    prepared = assigning.unprepare(draft, replica.id)
+    away = frozenset({old.node})
+    if prepared is not None and prepared.revision == replica.revision:
+        placed = assigning.choose(
+            draft,
+            replica,
+            fixed_required=False,
+            prefer=prepared.ports,
+            avoid=away,
+            among=frozenset({prepared.target}),
+        )
+        if isinstance(placed, Placed):
+            return placed
+    return assigning.choose(draft, replica, fixed_required=False, prefer=old.ports, avoid=away)
+
+
+def _explain(draft: Draft, replica: Replica, reason: str, unplaced: Unplaced | None = None) -> None:
+    """Say once why an interrupted replica stays where it is."""
+    wanted = replica.wanted
+    assert wanted is not None
+    if wanted.reason == reason:
+        return
+    draft.put(msgspec.structs.replace(replica, wanted=msgspec.structs.replace(wanted, reason=reason)))
+    candidates = [msgspec.to_builtins(c) for c in unplaced.candidates] if unplaced else []
+    draft.event(
+        "replica.stays",
+        f"{replica.id} stays interrupted: {reason}",
+        cause=replica.cause,
+        project=replica.id.project,
+        replica=str(replica.id),
+        node=wanted.node,
+        data={"candidates": candidates} if candidates else {},
+    )
+
+
+def forget(draft: Draft, name: str) -> None:
+    """The node was removed: nothing waits for it, its volume data is given up, its replicas need another place."""
+    for replica in draft.replicas_on(name):
+        outgoing = replica.outgoing
+        if outgoing is not None and outgoing.node == name:
+            _let_go(draft, replica, outgoing)
+        current = draft.replica(replica.id)
+        if current is None or current.wanted is None or current.wanted.node != name:
+            continue
+        if current.wanted.task:
+            tasks.advance(draft, current.wanted.task, "failed", f"{name} was removed")
+        draft.put(
+            msgspec.structs.replace(
+                current,
+                wanted=None,
+                remap=True,
+                data_node="" if current.data_node == name else current.data_node,
+                reason=f"{name} was removed",
+                since=draft.now.wall,
+            )
+        )
+    tasks.fail_orders_of(draft, name, f"{name} was removed")
+    retry(draft)

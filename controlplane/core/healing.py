@@ -1,0 +1,138 @@
+"""What the Center does when an agent cannot keep a replica up: other ports, another node, or the plain word `failed`.
+
+Rules: DESIGN §4, "Ports" and "Agent-side healing". Restarts on the node are the agent's own business.
+"""
+
+import msgspec
+
+from controlplane.core import assigning
+from controlplane.core.draft import Draft
+from controlplane.core.placement import Unplaced
+from controlplane.core.port_rest import REST_S, PortRest
+from controlplane.core.replica import Replica
+from protocol.messages import ContainerRef, ContainerReport
+from protocol.names import ReplicaId
+
+MOVES_MAX = 3
+"""Moves asked for by agents before a replica is `failed` for good."""
+
+STABLE_S = 600.0
+"""After so long without a move the count begins anew."""
+
+_FOREIGN = ContainerRef(project="", service="", replica=0, epoch=0)
+
+
+def react(draft: Draft, key: ReplicaId, report: ContainerReport) -> None:
+    """Answer a report on the wanted assignment that asks for something."""
+    replica = draft.replica(key)
+    if replica is None or replica.wanted is None or replica.ending or replica.failed:
+        return
+    if report.code == "port_taken" and report.state == "failed":
+        _other_ports(draft, replica, report.reason)
+    elif report.gave_up or (report.code == "image_missing" and report.state == "failed"):
+        _move(draft, replica, report)
+
+
+def _other_ports(draft: Draft, replica: Replica, reason: str) -> None:
+    """Docker or the test bind says a leased port is taken: ask for another lease, here if it may be another port."""
+    old = replica.wanted
+    assert old is not None
+    assigning.withdraw(draft, replica.id, old, reason)
+    for lease in old.ports:
+        draft.put(
+            PortRest(
+                node=old.node, protocol=lease.protocol, port=lease.host, holder=_FOREIGN, until=draft.now.wall + REST_S
+            )
+        )
+    replica = msgspec.structs.replace(replica, wanted=None, reason=reason[:500], since=draft.now.wall)
+    draft.put(replica)
+    draft.event(
+        "replica.port_taken",
+        f"{replica.id}: {reason or 'a port is taken'} on {old.node}",
+        cause=replica.cause,
+        project=replica.id.project,
+        replica=str(replica.id),
+        node=old.node,
+    )
+    place_pending(draft, replica, stay=old.node)
+
+
+def place_pending(draft: Draft, replica: Replica, *, stay: str = "", deployment: int = 0) -> bool:
+    """Give a replica without a wanted assignment its place; says why when there is none. True when placed."""
+    placed = assigning.choose(
+        draft,
+        replica,
+        fixed_required=not replica.remap,
+        stay=stay,
+        prefer=replica.outgoing.ports if replica.outgoing else (),
+    )
+    if isinstance(placed, Unplaced):
+        if placed.reason != replica.reason:
+            draft.put(msgspec.structs.replace(replica, reason=placed.reason))
+            draft.event(
+                "replica.pending",
+                f"{replica.id} waits for a place: {placed.reason}",
+                cause=replica.cause,
+                project=replica.id.project,
+                replica=str(replica.id),
+                data={"candidates": [msgspec.to_builtins(c) for c in placed.candidates]},
+            )
+        return False
+    hold = replica.outgoing is not None and replica.outgoing.ending
+    changed = assigning.assign(
+        draft, msgspec.structs.replace(replica, remap=False), placed, hold=hold, deployment=deployment
+    )
+    assigning.tell_placed(draft, changed, placed, replica.cause, deployment=deployment)
+    return True
+
+
+def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
+    """The agent asks for another node. Not for a replica whose data is here; not for ever."""
+    old = replica.wanted
+    assert old is not None
+    spec = draft.spec(replica.id, old.revision)
+    moves = 0 if draft.now.wall - replica.moved_at > STABLE_S else replica.moves
+    if spec is None or not spec.may_move:
+        _give_up(draft, replica, report, "its volume data lives here, so it is not moved")
+        return
+    if moves >= MOVES_MAX:
+        _give_up(draft, replica, report, f"moved {moves} times without success")
+        return
+    tried = msgspec.structs.replace(replica, avoid=(*replica.avoid, old.node), revision=old.revision)
+    placed = assigning.choose(draft, tried, fixed_required=False, prefer=old.ports)
+    if isinstance(placed, Unplaced):
+        _give_up(draft, replica, report, f"no other node takes it ({placed.reason})")
+        return
+    cause = draft.event(
+        "replica.moving",
+        f"{replica.id} gave up on {old.node} ({report.reason[:200]}); moving to {placed.node}",
+        project=replica.id.project,
+        replica=str(replica.id),
+        node=old.node,
+    )
+    if replica.outgoing is not None:
+        assigning.withdraw(draft, replica.id, replica.outgoing, "another copy is going out")
+    outgoing = assigning.end(draft, replica.id, old)
+    moving = msgspec.structs.replace(
+        tried,
+        revision=replica.revision,
+        outgoing=outgoing,
+        wanted=None,
+        moves=moves + 1,
+        moved_at=draft.now.wall,
+        cause=cause,
+    )
+    changed = assigning.assign(draft, moving, placed)
+    assigning.tell_placed(draft, changed, placed, cause)
+
+
+def _give_up(draft: Draft, replica: Replica, report: ContainerReport, why: str) -> None:
+    draft.put(msgspec.structs.replace(replica, failed=True))
+    draft.event(
+        "replica.given_up",
+        f"{replica.id} failed for good: {report.reason[:300] or 'it does not stay up'}; {why}",
+        cause=replica.cause,
+        project=replica.id.project,
+        replica=str(replica.id),
+        data={"log_tail": list(report.log_tail)},
+    )

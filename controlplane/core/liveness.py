@@ -1,0 +1,125 @@
+"""What the passing of time does: node states from silences, engines that are down, deadlines, deployments, retries.
+
+One call a tick. When nothing happened and nothing is due it changes nothing.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from controlplane.core import assigning, detector, engine_health, failover, prepare, rollout, tasks
+from controlplane.core.detector import Verdict
+from controlplane.core.draft import Draft
+from controlplane.core.fact import NodeUsage, Tick
+from controlplane.core.node import Node
+
+
+def tick(draft: Draft, fact: Tick) -> None:
+    """Look at everything that time alone can change."""
+    draft.volatile = msgspec.structs.replace(draft.volatile, usage=fact.usage)
+    _judge(draft, fact)
+    _look_at_engines(draft, fact.usage)
+    assigning.forget_rests(draft)
+    tasks.expire(draft)
+    for deployment in draft.open_deployments():
+        rollout.advance(draft, deployment.id)
+    for key in sorted(draft.base.crossing):
+        replica = draft.replica(key)
+        if replica is not None:
+            rollout.settle(draft, replica)
+    if draft.now.mono >= draft.volatile.retry_at:
+        draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=draft.now.mono + failover.RETRY_S)
+        failover.retry(draft)
+
+
+def _judge(draft: Draft, fact: Tick) -> None:
+    nodes = {n.name: (n.state, n.held) for n in draft.all(Node)}
+    judgement = detector.judge(draft.volatile.watch, nodes, fact.sightings, draft.now.mono, fact.gap_s)
+    draft.volatile = msgspec.structs.replace(draft.volatile, watch=judgement.watch)
+    for text in judgement.alarms:
+        draft.event("alarm", text)
+    for text in judgement.eased:
+        draft.event("alarm.over", text)
+    lost = [v.node for v in judgement.verdicts if _apply(draft, v)]
+    for name in lost:
+        node = draft.get(Node, name)
+        if node is not None:
+            failover.abandon(draft, node)
+    prepare.prepare(draft, judgement.prepare)
+    if any(v.state == "online" for v in judgement.verdicts):
+        failover.retry(draft)
+
+
+def _apply(draft: Draft, verdict: Verdict) -> bool:
+    """Write a verdict down and tell it. True when the node's replicas may move from now on."""
+    node = draft.node(verdict.node)
+    was = node.state
+    cause = 0 if verdict.state in ("unknown", "suspect") and was == "online" else node.cause
+    held = " (held: nothing moves)" if verdict.held else ""
+    seq = draft.event(
+        f"node.{verdict.state}",
+        f"{node.name} {verdict.state}{held}: {verdict.reason}",
+        cause=cause,
+        node=node.name,
+        data={"silent_s": round(verdict.silent_s, 1)} if verdict.silent_s is not None else {},
+    )
+    changed = msgspec.structs.replace(
+        node,
+        state=verdict.state,
+        state_since=node.state_since if was == verdict.state else draft.now.wall,
+        held=verdict.held,
+        lost=verdict.moves,
+        cause=0 if verdict.state == "online" else (cause or seq),
+    )
+    draft.put(changed)
+    if verdict.state == "offline" and was != "offline":
+        failover.interrupt(draft, changed, verdict.reason)
+        tasks.fail_orders_of(draft, node.name, f"{node.name} is offline")
+    return verdict.moves
+
+
+def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage]) -> None:
+    """Engine down for 3 beats, or the disk full: nothing new comes here, and after 60 s what is here may move."""
+    for node in list(draft.all(Node)):
+        latest = usage.get(node.name)
+        if node.state != "online" or latest is None:
+            continue
+        found = engine_health.judge(
+            reason=node.unschedulable,
+            since=node.unschedulable_since,
+            engine_bad=latest.engine_bad,
+            disk_free=latest.disk_free,
+            now=draft.now.wall,
+        )
+        if found.reason != node.unschedulable:
+            _mark(draft, node, found.reason)
+        elif found.may_move and not node.lost:
+            lost = msgspec.structs.replace(node, lost=True)
+            draft.put(lost)
+            failover.interrupt(draft, lost, node.unschedulable)
+            failover.abandon(draft, lost)
+
+
+def _mark(draft: Draft, node: Node, reason: str) -> None:
+    kind, text = (
+        ("node.unschedulable", f"{node.name} takes nothing new: {reason}")
+        if reason
+        else (
+            "node.schedulable",
+            f"{node.name} takes work again",
+        )
+    )
+    cause = draft.event(kind, text, cause=node.cause, node=node.name)
+    if reason:
+        draft.event("alarm", f"{node.name}: {reason}", cause=cause, node=node.name)
+    draft.put(
+        msgspec.structs.replace(
+            node,
+            unschedulable=reason,
+            unschedulable_since=draft.now.wall if reason else 0.0,
+            lost=False,
+            cause=(node.cause or cause) if reason else 0,
+        )
+    )
+    if not reason:
+        failover.retry(draft)

@@ -1,0 +1,27 @@
+"""What is promised to one node: reservations, leased and resting ports, copies per service. Sums only, no rules."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from controlplane.core.room import Holder, Resting
+from protocol.spec import Protocol
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """What one assignment counts for until a heartbeat shows it."""
+
+    replica: str
+    epoch: int
+    cpus: float
+    memory: int
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums of one node."""
+
+    reservations: tuple[Reservation, ...]
+    leases: Mapping[tuple[Protocol, int], Holder]
+    resting: Mapping[tuple[Protocol, int], Resting]
+    services: Mapping[tuple[str, str], int]
+    projects: Mapping[str, int]

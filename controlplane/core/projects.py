@@ -1,0 +1,185 @@
+"""What people ask of projects: deploy, scale, restart, roll back, remove. Each becomes a stored deployment, or nothing.
+
+A newer deploy supersedes a running one; what else comes meanwhile waits its turn (DESIGN §6).
+"""
+
+import msgspec
+
+from controlplane.core import rollout
+from controlplane.core.command import Accepted, Deploy, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
+from controlplane.core.draft import Draft
+from controlplane.core.project import Project, Revision
+from controlplane.core.record import Refused
+from protocol.spec import ProjectSpec, Strategy, fingerprint
+
+REPLICAS_MAX = 1000
+
+
+def deploy(draft: Draft, command: Deploy) -> Accepted:
+    """Make the project be like the file. The same file again is `unchanged`, unless its deployment failed."""
+    spec = with_strategy(command.spec, command.strategy)
+    print_ = fingerprint(spec)
+    project = draft.get(Project, spec.code)
+    if project is None:
+        project = Project(code=spec.code, revision=0, last_revision=0, created_at=draft.now.wall)
+    current = draft.revision(project.code, project.revision)
+    running = draft.get(Deployment, project.deployment)
+    removing = running is not None and running.kind == "remove"
+    if current is not None and current.fingerprint == print_ and not removing:
+        if running is not None and running.revision == current.number and running.kind in ("deploy", "update"):
+            return Accepted(project=project.code, revision=current.number, deployment=running.id)
+        if not project.failed:
+            return Accepted(project=project.code, revision=current.number, unchanged=True)
+        return _begin(draft, project, "update", current.number, command.actor)
+    revision = _add_revision(draft, project, spec, print_, command.source, command.actor)
+    project = msgspec.structs.replace(project, last_revision=revision.number)
+    return _begin(draft, project, "update" if current else "deploy", revision.number, command.actor)
+
+
+def scale(draft: Draft, command: Scale) -> Accepted:
+    """Other numbers of replicas: a new revision that differs only in them."""
+    project = draft.project(command.project)
+    current = _current(draft, project)
+    services = dict(current.spec.services)
+    for name, count in command.services.items():
+        if name not in services:
+            raise Refused("invalid", f"project {project.code!r} has no service {name!r}", f"services.{name}")
+        if not 0 <= count <= REPLICAS_MAX:
+            raise Refused("invalid", f"{count} replicas: 0 to {REPLICAS_MAX} are possible", f"services.{name}")
+        services[name] = msgspec.structs.replace(services[name], replicas=count)
+    spec = msgspec.structs.replace(current.spec, services=services)
+    if spec == current.spec:
+        return Accepted(project=project.code, revision=current.number, unchanged=True)
+    revision = _add_revision(draft, project, spec, fingerprint(spec), current.source, command.actor, current.pins)
+    project = msgspec.structs.replace(project, last_revision=revision.number)
+    return _begin(draft, project, "scale", revision.number, command.actor)
+
+
+def rollback(draft: Draft, command: Rollback) -> Accepted:
+    """Deploy a kept revision again, with the images it had."""
+    project = draft.project(command.project)
+    _current(draft, project)
+    number = command.revision
+    if not number:
+        kept = [n for n in range(1, project.revision) if draft.revision(project.code, n) is not None]
+        if not kept:
+            raise Refused("conflict", f"there is no revision before {project.revision} to roll back to", "revision")
+        number = kept[-1]
+    if draft.revision(project.code, number) is None:
+        raise Refused("not_found", f"project {project.code!r} has no revision {number}", "revision")
+    if number == project.revision and not project.failed and not project.deployment:
+        return Accepted(project=project.code, revision=number, unchanged=True)
+    return _begin(draft, project, "rollback", number, command.actor)
+
+
+def restart(draft: Draft, command: Restart) -> Accepted:
+    """Restart replica after replica."""
+    project = draft.project(command.project)
+    current = _current(draft, project)
+    for name in command.services:
+        if name not in current.spec.services:
+            raise Refused("invalid", f"project {project.code!r} has no service {name!r}", "services")
+    return _begin(draft, project, "restart", project.revision, command.actor, command.services)
+
+
+def remove(draft: Draft, command: RemoveProject) -> Accepted:
+    """Stop everything and forget the project; named volumes stay."""
+    project = draft.project(command.project)
+    running = draft.get(Deployment, project.deployment)
+    if running is not None and running.kind == "remove":
+        return Accepted(project=project.code, revision=project.revision, deployment=running.id)
+    return _begin(draft, project, "remove", project.revision, command.actor)
+
+
+def with_strategy(spec: ProjectSpec, strategy: Strategy | None) -> ProjectSpec:
+    """The specification with a strategy chosen at dispatch, which wins over the file's."""
+    if strategy is None:
+        return spec
+    services = {
+        name: msgspec.structs.replace(s, placement=msgspec.structs.replace(s.placement, strategy=strategy))
+        for name, s in spec.services.items()
+    }
+    return msgspec.structs.replace(spec, services=services, strategy=strategy)
+
+
+def _current(draft: Draft, project: Project) -> Revision:
+    running = draft.get(Deployment, project.deployment)
+    if running is not None and running.kind == "remove":
+        raise Refused("conflict", f"project {project.code!r} is being removed (deployment {running.id})", "project")
+    revision = draft.revision(project.code, project.revision)
+    assert revision is not None, f"{project.code} has no revision {project.revision}"
+    return revision
+
+
+def _add_revision(
+    draft: Draft,
+    project: Project,
+    spec: ProjectSpec,
+    print_: str,
+    source: str,
+    actor: str,
+    pins: dict[str, str] | None = None,
+) -> Revision:
+    revision = Revision(
+        project=project.code,
+        number=project.last_revision + 1,
+        spec=spec,
+        fingerprint=print_,
+        source=source,
+        pins=pins or {},
+        created_at=draft.now.wall,
+        actor=actor,
+    )
+    draft.put(revision)
+    return revision
+
+
+def _begin(
+    draft: Draft,
+    project: Project,
+    kind: DeploymentKind,
+    revision: int,
+    actor: str,
+    services: tuple[str, ...] = (),
+) -> Accepted:
+    deployment = Deployment(
+        id=draft.next_id("deployment_seq"),
+        project=project.code,
+        kind=kind,
+        revision=revision,
+        from_revision=project.revision,
+        services=services,
+        created_at=draft.now.wall,
+        actor=actor,
+    )
+    draft.put(deployment)
+    draft.event(
+        "deployment.created",
+        f"deployment {deployment.id}: {kind} of {project.code} to revision {revision}, asked by {actor}",
+        project=project.code,
+        deployment=deployment.id,
+    )
+    draft.put(msgspec.structs.replace(project, revision=revision))
+    if kind in ("deploy", "update", "remove"):
+        _supersede(draft, project.code, deployment)
+    else:
+        current = draft.project(project.code)
+        draft.put(msgspec.structs.replace(current, queue=(*current.queue, deployment.id)))
+    rollout.begin_next(draft, project.code)
+    return Accepted(project=project.code, revision=revision, deployment=deployment.id)
+
+
+def _supersede(draft: Draft, code: str, newer: Deployment) -> None:
+    """End what a newer deploy makes pointless: all but waiting restarts and drains; a removal ends those too."""
+    project = draft.project(code)
+    open_ = [d for d in (draft.get(Deployment, i) for i in (project.deployment, *project.queue)) if d is not None]
+    kept = []
+    draft.put(msgspec.structs.replace(project, deployment=0, queue=()))
+    for old in open_:
+        if old.id != project.deployment and old.kind in ("restart", "migrate") and newer.kind != "remove":
+            kept.append(old.id)
+        elif old.state not in ENDED:
+            rollout.finish(draft, old, "superseded", f"deployment {newer.id} is newer")
+    project = draft.project(code)
+    draft.put(msgspec.structs.replace(project, deployment=0, queue=(newer.id, *kept)))

@@ -1,0 +1,218 @@
+"""The Center's core as a whole: deploy, failover, return, update, drain, in virtual time with obedient agents."""
+
+from controlplane.core.command import Deploy, DrainNode, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.deployment import ENDED
+from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service
+
+
+def deployed(world: World, *services: object, code: str = "shop", limit_s: float = 60.0) -> int:
+    """Deploy and wait for its end; gives the deployment's number."""
+    accepted = world.send(Deploy(spec=a_project(code, *services)))  # type: ignore[arg-type]
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED, limit_s)
+    return int(accepted.deployment)
+
+
+def test_a_deploy_runs_three_replicas_on_three_nodes() -> None:
+    world = World()
+    number = deployed(world, a_service(replicas=3, health=CHECK))
+    assert world.deployment(number).state == "succeeded"
+    assert {node for _, _, node in world.states()} == {"node-1", "node-2", "node-3"}
+    assert world.all_running(count=3)
+    assert all(r.wanted and 20000 <= r.wanted.ports[0].host <= 29999 for r in world.replicas())
+
+
+def test_the_same_file_again_is_unchanged() -> None:
+    world = World()
+    deployed(world)
+    assert world.send(Deploy(spec=a_project())).unchanged
+
+
+def test_a_lost_node_is_noticed_and_its_replicas_run_elsewhere_within_18_s() -> None:
+    world = World()
+    deployed(world, a_service(replicas=6))
+    lost = {r.id: r.epoch for r in world.replicas() if r.wanted and r.wanted.node == "node-1"}
+    assert lost
+    world.power_off("node-1")
+    world.run(1)
+    took = world.until(lambda: world.all_running(count=6) and not any(n == "node-1" for _, _, n in world.states()))
+    assert took <= 18.0
+    for replica in world.replicas():
+        assert len(world.alive(replica.id)) == 1
+        if replica.id in lost:
+            assert replica.epoch == lost[replica.id] + 1
+    root = next(e for e in world.events if e.kind == "node.suspect")
+    story = [e.kind for e in world.events if e.cause == root.seq]
+    assert story[:2] == ["node.suspect", "node.offline"]
+    assert {"replica.interrupted", "replica.placed", "replica.running"} <= set(story)
+
+
+def test_a_node_that_returns_before_offline_keeps_its_epochs() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    before = [(r.id, r.epoch) for r in world.replicas()]
+    world.cut("node-1")
+    world.run(12)
+    world.connect("node-1")
+    world.run(30)
+    assert [(r.id, r.epoch) for r in world.replicas()] == before
+
+
+def test_a_node_that_returns_late_is_cleaned_up() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    world.cut("node-1")
+    world.run(40)
+    assert world.agents["node-1"].running, "cut off, it runs on"
+    world.connect("node-1")
+    world.run(1)
+    assert not world.agents["node-1"].running
+    world.run(70)
+    assert not any(r.until is None for r in world.cluster.rests.values())
+    assert world.all_running(count=3)
+
+
+def test_all_cables_pulled_moves_nothing() -> None:
+    world = World()
+    deployed(world, a_service(replicas=6))
+    before = [(r.id, r.epoch) for r in world.replicas()]
+    for name in world.agents:
+        world.cut(name)
+    world.run(60)
+    for name in world.agents:
+        world.connect(name)
+    world.run(30)
+    assert [(r.id, r.epoch) for r in world.replicas()] == before
+    assert world.all_running(count=6)
+
+
+def test_a_service_with_a_volume_stays_and_says_why() -> None:
+    from protocol.spec import Mount
+
+    world = World()
+    deployed(world, a_service("db", mounts=(Mount(kind="volume", source="data", target="/data"),)))
+    node = world.states()[0][2]
+    world.power_off(node)
+    world.run(40)
+    replica = world.replicas()[0]
+    assert replica.state == "interrupted"
+    assert replica.wanted is not None and replica.wanted.reason == f"volume data lives on {node}"
+
+
+def test_an_update_goes_one_by_one_and_stops_at_the_first_that_fails() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    for agent in world.agents.values():
+        agent.fails["web:bad"] = "exit 1"
+    number = deployed(world, a_service(replicas=3, image="web:bad"))
+    deployment = world.deployment(number)
+    assert deployment.state == "failed"
+    assert "web/1" in deployment.reason and "exit 1" in deployment.reason
+    assert [r.revision for r in world.replicas()] == [2, 1, 1]
+    assert len(world.alive(world.replicas()[0].id)) == 2, "the old one serves on beside the failed one"
+    rolled = world.send(Rollback(project="shop"))
+    world.until(lambda: world.deployment(rolled.deployment).state in ENDED)
+    assert world.deployment(rolled.deployment).state == "succeeded"
+    world.run(3)
+    assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
+
+
+def test_an_update_never_has_fewer_than_before_when_it_starts_first() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3, health=CHECK))
+    accepted = world.send(Deploy(spec=a_project("shop", a_service(replicas=3, health=CHECK, image="web:2"))))
+    while world.deployment(accepted.deployment).state not in ENDED:
+        world.run(0.25)
+        running = sum(1 for a in world.agents.values() for c in a.running.values() if c.state == "running")
+        assert running >= 3
+    assert world.deployment(accepted.deployment).state == "succeeded"
+    world.run(2)
+    assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
+
+
+def test_a_fixed_port_is_updated_stop_first_on_its_node() -> None:
+    world = World(("node-1",))
+    fixed = (PortSpec(container=80, host_from=8080, host_to=8080),)
+    deployed(world, a_service(ports=fixed))
+    number = deployed(world, a_service(ports=fixed, image="web:2"))
+    assert world.deployment(number).state == "succeeded", world.story()[-10:]
+    replica = world.replicas()[0]
+    assert replica.wanted is not None and replica.wanted.ports[0].host == 8080
+    assert world.alive(replica.id) == [("node-1", 2)]
+
+
+def test_a_second_service_on_a_taken_port_is_pending_with_the_reason() -> None:
+    world = World(("node-1", "node-2"))
+    fixed = (PortSpec(container=80, host_from=8080, host_to=8080),)
+    deployed(world, a_service(ports=fixed, replicas=2))
+    world.send(Deploy(spec=a_project("other", a_service("api", ports=fixed))))
+    world.run(5)
+    replica = world.replicas("other")[0]
+    assert replica.state == "pending"
+    assert "8080" in replica.reason and "node-1" in replica.reason and "node-2" in replica.reason
+    world.send(RemoveProject(project="shop"))
+    world.until(lambda: world.all_running("other"), 120)
+
+
+def test_a_fixed_port_is_remapped_on_failover_and_told() -> None:
+    world = World(("node-1", "node-2"))
+    fixed = (PortSpec(container=80, host_from=8080, host_to=8080),)
+    deployed(world, a_service(ports=fixed, replicas=2))
+    world.power_off("node-1")
+    world.until(lambda: world.all_running() and not any(n == "node-1" for _, _, n in world.states()))
+    hosts = sorted(r.wanted.ports[0].host for r in world.replicas() if r.wanted)
+    assert hosts[0] == 8080 and hosts[1] >= 20000
+    assert any(e.kind == "replica.port_remapped" for e in world.events)
+
+
+def test_scale_up_and_down() -> None:
+    world = World()
+    deployed(world)
+    up = world.send(Scale(project="shop", services={"web": 5}))
+    world.until(lambda: world.deployment(up.deployment).state in ENDED)
+    assert world.all_running(count=5)
+    down = world.send(Scale(project="shop", services={"web": 2}))
+    world.until(lambda: world.deployment(down.deployment).state in ENDED)
+    assert world.all_running(count=2)
+    assert sum(len(a.running) for a in world.agents.values()) == 2
+
+
+def test_restart_touches_every_replica_once_and_keeps_epochs() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    accepted = world.send(Restart(project="shop"))
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED)
+    assert world.deployment(accepted.deployment).state == "succeeded"
+    assert [c.restarts for a in world.agents.values() for c in a.running.values()] == [1, 1, 1]
+    assert [r.epoch for r in world.replicas()] == [1, 1, 1]
+
+
+def test_remove_leaves_nothing() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    accepted = world.send(RemoveProject(project="shop"))
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED)
+    assert "shop" not in world.cluster.projects
+    assert not world.cluster.replicas
+    assert not any(a.running for a in world.agents.values())
+
+
+def test_a_drain_starts_elsewhere_first() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    world.send(DrainNode(node="node-1"))
+    while world.cluster.open_deployments:
+        world.run(0.25)
+        running = sum(1 for a in world.agents.values() for c in a.running.values() if c.state == "running")
+        assert running >= 3
+    world.run(2)
+    assert not world.agents["node-1"].running
+    assert world.all_running(count=3)
+
+
+def test_a_quiet_cluster_writes_nothing() -> None:
+    world = World()
+    deployed(world, a_service(replicas=6))
+    world.run(65)
+    before = world.commits
+    world.run(30)
+    assert world.commits == before
