@@ -1,7 +1,18 @@
 """The Center's core as a whole: deploy, failover, return, update, drain, in virtual time with obedient agents."""
 
-from controlplane.core.command import Deploy, DrainNode, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.command import (
+    ConfirmDown,
+    Deploy,
+    DrainNode,
+    RemoveNode,
+    RemoveProject,
+    Restart,
+    Rollback,
+    Scale,
+)
 from controlplane.core.deployment import ENDED
+from controlplane.core.fact import Reported, SessionClosed
+from protocol.spec import Mount
 from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service
 
 
@@ -86,8 +97,6 @@ def test_all_cables_pulled_moves_nothing() -> None:
 
 
 def test_a_service_with_a_volume_stays_and_says_why() -> None:
-    from protocol.spec import Mount
-
     world = World()
     deployed(world, a_service("db", mounts=(Mount(kind="volume", source="data", target="/data"),)))
     node = world.states()[0][2]
@@ -216,3 +225,117 @@ def test_a_quiet_cluster_writes_nothing() -> None:
     before = world.commits
     world.run(30)
     assert world.commits == before
+
+
+def test_a_restart_of_the_center_in_the_middle_of_a_deploy_changes_nothing_in_the_outcome() -> None:
+    world = World()
+    accepted = world.send(Deploy(spec=a_project("shop", a_service(replicas=20))))
+    world.run(0.5)
+    world.restart_center()
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED)
+    assert world.deployment(accepted.deployment).state == "succeeded"
+    world.run(60)
+    assert world.all_running(count=20)
+    assert all(len(world.alive(r.id)) == 1 and r.epoch == 1 for r in world.replicas())
+
+
+def test_a_crash_looping_replica_is_moved_three_times_then_failed() -> None:
+    world = World(("node-1", "node-2", "node-3", "node-4", "node-5"))
+    deployed(world)
+    for agent in world.agents.values():
+        agent.fails["web:1"] = "exit 7"
+    holder = world.agents[world.states()[0][2]]
+    for container in holder.running.values():
+        container.state, container.started_at = "starting", world.mono
+    world.until(lambda: world.replicas()[0].failed, 200)
+    replica = world.replicas()[0]
+    assert replica.epoch == 4 and replica.moves == 3
+    assert replica.state == "failed"
+    assert len(set(replica.avoid)) == 3
+
+
+def test_an_image_that_no_node_knows_fails_the_deployment_with_the_reason() -> None:
+    world = World()
+    for agent in world.agents.values():
+        agent.unknown.add("web:1")
+    number = deployed(world)
+    assert world.deployment(number).state == "failed"
+    assert "web:1" in world.deployment(number).reason
+    for agent in world.agents.values():
+        agent.unknown.clear()
+    assert world.deployment(deployed(world)).state == "succeeded", "the same file again is tried again"
+
+
+def test_a_newer_deploy_supersedes_a_running_one() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    first = world.send(Deploy(spec=a_project("shop", a_service(replicas=3, image="web:2"))))
+    world.run(2)
+    number = deployed(world, a_service(replicas=3, image="web:3"))
+    assert world.deployment(first.deployment).state == "superseded"
+    assert world.deployment(number).state == "succeeded"
+    world.run(2)
+    assert [r.revision for r in world.replicas()] == [3, 3, 3]
+    assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
+
+
+def test_a_taken_port_gets_another_lease_on_the_same_node() -> None:
+    world = World(("node-1",))
+    world.agents["node-1"].busy_ports = 1
+    number = deployed(world)
+    assert world.deployment(number).state == "succeeded", world.story()[-10:]
+    assert world.replicas()[0].epoch == 2
+    assert any(e.kind == "replica.port_taken" for e in world.events)
+
+
+def test_agents_on_one_engine_share_one_port_table() -> None:
+    world = World(())
+    for name in ("a", "b", "c"):
+        world.add(name, engine_id="one")
+        world.same_engine(name)
+    fixed = (PortSpec(container=80, host_from=8080, host_to=8080),)
+    world.send(Deploy(spec=a_project("shop", a_service(ports=fixed, replicas=2))))
+    world.run(5)
+    assert sorted(s for _, s, _ in world.states()) == ["pending", "running"]
+
+
+def test_services_start_in_order_of_their_dependencies() -> None:
+    world = World()
+    deployed(world, a_service("web", depends_on={"db": "service_healthy"}), a_service("db", health=CHECK))
+    order = [e.replica for e in world.events if e.kind == "replica.placed"]
+    assert order == ["shop/db/1", "shop/web/1"]
+
+
+def test_three_of_four_nodes_lost_is_held_until_an_operator_confirms() -> None:
+    world = World(("node-1", "node-2", "node-3", "node-4"))
+    deployed(world, a_service(replicas=4))
+    for name in ("node-1", "node-2", "node-3"):
+        world.power_off(name)
+    world.run(40)
+    assert all(world.cluster.nodes[n].held for n in ("node-1", "node-2", "node-3"))
+    assert sum(1 for _, s, _ in world.states() if s == "running") == 1
+    world.send(ConfirmDown(node="node-2"))
+    world.run(5)
+    assert sum(1 for _, s, _ in world.states() if s == "running") == 2
+    world.until(lambda: world.all_running(count=4), 200)
+
+
+def test_a_removed_node_gives_up_its_replicas() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    world.send(RemoveNode(node="node-1", force=True))
+    world.until(lambda: world.all_running(count=3))
+    assert "node-1" not in {n for _, _, n in world.states()}
+
+
+def test_an_older_session_changes_nothing() -> None:
+    world = World()
+    deployed(world)
+    agent = next(a for a in world.agents.values() if a.running)
+    old = agent.epoch
+    world.connect(agent.name)
+    world.send(SessionClosed(node=agent.name, session_epoch=old, clean=False))
+    world.send(Reported(node=agent.name, session_epoch=old, gone=tuple(agent.running)))
+    world.run(1)
+    assert world.cluster.nodes[agent.name].state == "online"
+    assert world.all_running()

@@ -10,7 +10,7 @@ import msgspec
 
 from controlplane.core import center, detector
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
-from controlplane.core.cluster import Cluster, Meta, Volatile
+from controlplane.core.cluster import KEYS, UNSTORED, Cluster, Meta, Volatile
 from controlplane.core.command import Command, CreateTicket, OpenSession, Register
 from controlplane.core.detector import Sighting
 from controlplane.core.fact import Fact, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
@@ -63,6 +63,11 @@ class Agent:
         """Image -> reason: containers of it fail."""
         self.images: dict[str, str] = {}
         """Image -> pin; others resolve to `<name>@sha256:…`."""
+        self.unknown: set[str] = set()
+        """Images it cannot resolve."""
+        self.busy_ports = 0
+        """So many of its next containers find their port taken."""
+        self.engine = f"engine-{name}"
         self.orders: list[str] = []
 
 
@@ -144,12 +149,27 @@ class World:
         agent = self.agents[name]
         agent.on = agent.linked = True
         opened = self.send(
-            OpenSession(agent_id=f"id-{name}", hello=_hello(name), containers=tuple(self._reports(agent)))
+            OpenSession(agent_id=f"id-{name}", hello=_hello(name, agent.engine), containers=tuple(self._reports(agent)))
         )
         agent.epoch = opened.session_epoch
         self.aborted.discard(name)
         self.last_seen[name] = self.mono
         self.send(Synced(node=name, session_epoch=agent.epoch))
+
+    def same_engine(self, name: str) -> None:
+        """The agent shares one Docker Engine with others of which this was said."""
+        self.agents[name].engine = "one"
+        self.connect(name)
+
+    def restart_center(self) -> None:
+        """The Center dies and comes back with what was committed; agents reconnect."""
+        old = self.cluster
+        records = [r for kind in KEYS if kind not in (Meta, *UNSTORED) for r in old.table(kind).values()]
+        nodes = {n.name: (n.state, n.held) for n in old.nodes.values()}
+        self.cluster = Cluster(old.meta, Volatile(watch=detector.first(self.mono, nodes)), records)
+        for name, agent in self.agents.items():
+            if agent.on and agent.linked:
+                self.connect(name)
 
     def power_off(self, name: str) -> None:
         """Everything of the machine is gone at once, without a word."""
@@ -175,8 +195,7 @@ class World:
     def states(self, project: str = "shop") -> list[tuple[str, str, str]]:
         """(replica, state, node) of each."""
         return [
-            (f"{r.id.service}/{r.id.index}", r.state, r.wanted.node if r.wanted else "")
-            for r in self.replicas(project)
+            (f"{r.id.service}/{r.id.index}", r.state, r.wanted.node if r.wanted else "") for r in self.replicas(project)
         ]
 
     def all_running(self, project: str = "shop", count: int | None = None) -> bool:
@@ -186,9 +205,7 @@ class World:
 
     def alive(self, key: ReplicaId) -> list[tuple[str, int]]:
         """(node, epoch) of each container of a replica on machines that are on."""
-        return [
-            (a.name, c.epoch) for a in self.agents.values() if a.on for c in a.running if c.id == key
-        ]
+        return [(a.name, c.epoch) for a in self.agents.values() if a.on for c in a.running if c.id == key]
 
     def deployment(self, number: int) -> Any:
         """The deployment's record."""
@@ -236,18 +253,27 @@ class World:
             have = agent.running.get(key)
             if have is None:
                 agent.running[key] = Container(want=want, started_at=self.mono)
-            elif have.state == "starting" and self.mono - have.started_at >= self.start_s:
+            elif (
+                have.state in ("starting", "failed")
+                and not have.gave_up
+                and self.mono - have.started_at >= self.start_s
+            ):
                 self._started(agent, have)
         return gone
 
     def _started(self, agent: Agent, container: Container) -> None:
+        if container.code == "port_taken":
+            return
+        if agent.busy_ports:
+            agent.busy_ports -= 1
+            container.state, container.code, container.reason = "failed", "port_taken", "port is taken"
+            return
         reason = agent.fails.get(container.want.spec.image)
         if reason is not None:
             container.state, container.reason, container.exit_code = "failed", reason, 1
             container.restarts += 1
             container.gave_up = container.restarts >= 5
-            if not container.gave_up:
-                container.started_at, container.state = self.mono, "failed"
+            container.started_at = self.mono
         else:
             container.state = "running"
             container.health = "healthy" if container.want.spec.health else "none"
@@ -259,6 +285,8 @@ class World:
             container = agent.running[task.target]
             container.started_at, container.state, container.restarts = self.mono, "starting", container.restarts + 1
         update = TaskUpdate(task=number, state="done", result=result if task.kind == "resolve" else "")
+        if task.image in agent.unknown:
+            update = TaskUpdate(task=number, state="failed", reason=f"nobody knows {task.image}")
         self.send(TaskReported(node=agent.name, session_epoch=agent.epoch, update=update))
 
     def _reports(self, agent: Agent) -> list[ContainerReport]:
@@ -306,7 +334,7 @@ class World:
         }
 
 
-def _hello(name: str) -> Hello:
+def _hello(name: str, engine: str) -> Hello:
     return Hello(
         agent_id=f"id-{name}",
         nonce="00",
@@ -314,7 +342,7 @@ def _hello(name: str) -> Hello:
         boot_id="b1",
         versions=Versions(os="linux", arch="amd64"),
         capacity=Capacity(cpus=4.0, memory=8 * GIB, disk=100 * GIB),
-        engine_id=f"engine-{name}",
+        engine_id=engine,
     )
 
 
