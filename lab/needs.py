@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from lab import network
-from lab.command import LabError, run, succeeds
+from lab.command import LabError, run
 
 PACKAGE_OF = {
     "ip": "iproute2",
@@ -33,8 +33,8 @@ def missing() -> list[str]:
     if packages:
         tools = ", ".join(tool for tool in PACKAGE_OF if shutil.which(tool) is None)
         found.append(f"not installed: {tools} (apt-get install --no-install-recommends {' '.join(packages)})")
-    if not found and not _namespaces_work():
-        found.append("this machine does not let root make network namespaces (a container without --privileged?)")
+    if not found and (reason := _no_namespaces()):
+        found.append(f"this machine does not let root make namespaces (a container without --privileged?): {reason}")
     return found
 
 
@@ -67,13 +67,16 @@ def _is_static(path: Path) -> bool:
     return ELF_INTERPRETER not in kinds
 
 
-def _namespaces_work() -> bool:
+def _no_namespaces() -> str:
+    """Why namespaces cannot be made here, "" when they can."""
     probe = f"rope-probe-{os.getpid()}"
-    if not succeeds("ip", "netns", "add", probe):
-        return False
     try:
-        return succeeds(
-            "nsenter", f"--net={network.namespace_path(probe)}", "unshare", "--mount", "--pid", "--fork", "true"
-        )
-    finally:
-        run("ip", "netns", "del", probe)
+        run("ip", "netns", "add", probe)
+        try:
+            path = network.namespace_path(probe)
+            run("nsenter", f"--net={path}", "unshare", "--mount", "--pid", "--fork", "true")
+        finally:
+            run("ip", "netns", "del", probe)
+    except LabError as error:
+        return str(error)
+    return ""

@@ -41,6 +41,10 @@ find_packages() {
       packages="$packages python$version-venv"
     }
   else
+    if has apt-get && root && [ -z "$(apt-cache search --names-only '^python3$')" ]; then
+      say "Reading the list of system packages (apt-get update)"
+      apt-get update -qq
+    fi
     for version in 3.13 3.12 3.11; do
       if has apt-cache && [ -n "$(apt-cache search --names-only "^python$version-venv$" 2>/dev/null)" ]; then
         packages="$packages python$version python$version-venv"
