@@ -1,0 +1,126 @@
+"""One request to the Center and its typed answer, on the standard library's HTTP client. Waits for nothing else.
+
+Redirects are not followed and proxies not asked, so the token goes to the Center and nowhere else.
+"""
+
+import http.client
+import random  # noqa: TID251 jitter, at the edge
+import ssl
+import time
+import uuid
+from typing import TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from protocol.api import ErrorAnswer, ErrorBody
+from ropeteam.fault import Exit, Fault, Unreachable
+
+TIMEOUT_S = 35.0
+"""For one answer; a little more than the Center gives itself."""
+
+TRIES = 3
+"""A request whose connection broke is sent again with the same Idempotency-Key, so it is done once."""
+
+ANSWER_MAX = 256 * 1024 * 1024
+
+_EXIT = {401: Exit.SIGNED_OUT, 403: Exit.SIGNED_OUT, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT}
+
+T = TypeVar("T")
+
+
+class Refusal(Fault):
+    """The Center said no; `error` is its answer."""
+
+    def __init__(self, status: int, error: ErrorBody) -> None:
+        then = "Set --token or ROPE_TOKEN to the admin token that the Center printed." if status == 401 else ""
+        super().__init__(error.message, then, _EXIT.get(status, Exit.ERROR))
+        self.status = status
+        self.error = error
+        self.file = "request"
+        """The file that the details point into."""
+
+
+class Client:
+    """The Center at `url`. `token` "" sends none."""
+
+    def __init__(self, url: str, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        try:
+            self._port = parts.port
+        except ValueError as error:
+            raise Fault(f"{url} is not a URL: {error}", code=Exit.USAGE) from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Fault(f"{url} is not the URL of a Center", "Give one like http://10.0.0.9:8080.", Exit.USAGE)
+        if not (token.isascii() and token.isprintable()):
+            raise Fault("the token has characters that no token has", code=Exit.USAGE)
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self.token = token
+        self._host = parts.hostname
+        self._tls = parts.scheme == "https"
+        self._path = parts.path.rstrip("/")
+        self._timeout_s = timeout_s
+
+    def get(self, path: str, kind: type[T], **query: str | int) -> T:
+        """The object at `/api/v1/<path>`. Raises Refusal, Unreachable."""
+        return self.send("GET", path, kind, query=query)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: msgspec.Struct | bytes | None = None,
+        query: dict[str, str | int] | None = None,
+    ) -> T:
+        """Ask for something. `body`: a Struct goes as JSON, bytes as YAML. Raises Refusal, Unreachable."""
+        headers = {"Accept": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if method != "GET":
+            headers["Idempotency-Key"] = uuid.uuid4().hex
+        data = None
+        if isinstance(body, bytes):
+            data, headers["Content-Type"] = body, "application/yaml"
+        elif body is not None:
+            data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
+        asked = {k: v for k, v in (query or {}).items() if v != ""}
+        target = f"{self._path}/api/v1/{quote(path)}" + (f"?{urlencode(asked)}" if asked else "")
+        status, content = self._tried(method, target, data, headers)
+        return self._read(status, content, kind)
+
+    def _tried(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        for left in reversed(range(TRIES)):
+            try:
+                return self._once(method, target, data, headers)
+            except ConnectionRefusedError as error:
+                raise self._unreachable(error) from error
+            except (OSError, http.client.HTTPException) as error:
+                if not left or isinstance(error, TimeoutError | ssl.SSLError):
+                    raise self._unreachable(error) from error
+                time.sleep(random.uniform(0.1, 0.8))  # noqa: S311
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        made = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
+        connection = made(self._host, self._port, timeout=self._timeout_s)
+        try:
+            connection.request(method, target, data, headers)
+            response = connection.getresponse()
+            return response.status, response.read(ANSWER_MAX)
+        finally:
+            connection.close()
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        then = "Is it running there? Set --url or ROPE_URL to its address."
+        return Unreachable(f"cannot reach the Center at {self.url}: {why}", then)
+
+    def _read(self, status: int, content: bytes, kind: type[T]) -> T:
+        try:
+            if status < 300:
+                return msgspec.json.decode(content or b"null", type=kind)
+            raise Refusal(status, msgspec.json.decode(content, type=ErrorAnswer).error)
+        except msgspec.DecodeError as error:
+            what = f"{self.url} answered {status}, not as a Center of this version does"
+            raise Fault(what, "Check --url, and the versions of rope and of the Center.") from error

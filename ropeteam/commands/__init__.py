@@ -1,0 +1,1 @@
+"""The commands of `rope`, a module for each thing people do."""

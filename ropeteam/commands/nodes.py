@@ -1,0 +1,160 @@
+"""Commands about nodes, and the tokens with which machines join."""
+
+import click
+
+from ropeteam.output import Format, note, print_json, print_lines, print_table
+from ropeteam.session import client, reads, talks
+
+
+@click.command()
+@talks
+@reads
+@click.pass_context
+def nodes(context: click.Context, form: Format) -> None:
+    """List the nodes."""
+    from protocol.api import NodeView
+    from ropeteam.rows import NODE_COLUMNS, node_row
+
+    found = client(context).get("nodes", list[NodeView])
+    match form:
+        case "json":
+            print_json(found)
+        case "name":
+            print_lines(n.name for n in found)
+        case "table":
+            print_table(NODE_COLUMNS, map(node_row, found), "No nodes yet. Make a join token: rope token create")
+
+
+@click.group()
+def node() -> None:
+    """Look at or change one node."""
+
+
+@node.command()
+@click.argument("name")
+@talks
+@reads
+@click.pass_context
+def show(context: click.Context, name: str, form: Format) -> None:
+    """Show one node with what it runs."""
+    from protocol.api import NodeView
+    from ropeteam.rows import NODE_TASK_COLUMNS, node_facts, node_task_row
+
+    found = client(context).get(f"nodes/{name}", NodeView)
+    match form:
+        case "json":
+            print_json(found)
+        case "name":
+            print_lines([found.name])
+        case "table":
+            print_lines(node_facts(found))
+            print_table(NODE_TASK_COLUMNS, map(node_task_row, found.tasks), "It runs nothing.")
+
+
+@node.command()
+@click.argument("name")
+@talks
+@click.pass_context
+def drain(context: click.Context, name: str) -> None:
+    """Start everything elsewhere first, then stop it here; nothing new comes."""
+    _order(context, name, "drain", "is drained; watch it: rope events -f --node")
+
+
+@node.command()
+@click.argument("name")
+@talks
+@click.pass_context
+def resume(context: click.Context, name: str) -> None:
+    """End a drain: the node takes work again."""
+    _order(context, name, "resume", "takes work again")
+
+
+@node.command("confirm-down")
+@click.argument("name")
+@talks
+@click.pass_context
+def confirm_down(context: click.Context, name: str) -> None:
+    """Say that a held node is really down: its replicas move now."""
+    _order(context, name, "confirm-down", "is taken as down")
+
+
+@node.command()
+@click.argument("name")
+@click.option("-f", "--force", is_flag=True, help="Also while it is online and has replicas.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@talks
+@click.pass_context
+def rm(context: click.Context, name: str, force: bool, yes: bool) -> None:
+    """Forget a node and revoke its key."""
+    from ropeteam.asking import confirm
+
+    confirm(f"Remove node {name} and revoke its key?", yes)
+    client(context).send("DELETE", f"nodes/{name}", type(None), query={"force": "true"} if force else None)
+    note(f"{name} is removed")
+
+
+@node.command()
+@click.argument("name")
+@click.argument("changes", nargs=-1, required=True, metavar="K=V|K-...")
+@talks
+@click.pass_context
+def label(context: click.Context, name: str, changes: tuple[str, ...]) -> None:
+    """Set labels (region=eu) or remove them (region-)."""
+    from protocol.api import NodePatch, NodeView
+
+    labels: dict[str, str | None] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals and not change.endswith("-"):
+            raise click.BadParameter(f"{change!r} is neither K=V nor K-", param_hint="K=V")
+        labels[key if equals else change[:-1]] = value if equals else None
+    found = client(context).send("PATCH", f"nodes/{name}", NodeView, NodePatch(labels=labels))
+    print_lines([f"{found.name}  " + " ".join(f"{k}={v}" for k, v in sorted(found.labels.items()))])
+
+
+@node.command()
+@click.argument("name")
+@click.argument("weight", type=float)
+@talks
+@click.pass_context
+def weight(context: click.Context, name: str, weight: float) -> None:
+    """Set a node's weight in scheduling; 1 is usual, 2 gets about twice the work."""
+    from protocol.api import NodePatch, NodeView
+
+    found = client(context).send("PATCH", f"nodes/{name}", NodeView, NodePatch(weight=weight))
+    print_lines([f"{found.name}  weight {found.weight:g}"])
+
+
+@click.group()
+def token() -> None:
+    """Tokens with which machines join."""
+
+
+@token.command()
+@click.option("--ttl", default="15m", show_default=True, help="How long it may be used, like 90s, 15m, 2h.")
+@click.option("--name", default="", help="Only a node of this name may use it.")
+@talks
+@reads
+@click.pass_context
+def create(context: click.Context, ttl: str, name: str, form: Format) -> None:
+    """Make a join token: one use, shown once."""
+    from protocol.api import JoinTokenAnswer, JoinTokenRequest
+    from ropeteam.asking import seconds
+
+    request = JoinTokenRequest(ttl_s=seconds(ttl, "--ttl"), name=name)
+    made = client(context).send("POST", "join-tokens", JoinTokenAnswer, request)
+    match form:
+        case "json":
+            print_json(made)
+        case "name":
+            print_lines([made.token])
+        case "table":
+            note(f"Token {made.id}, one use, until {made.expires_at}. On the new machine, as root:")
+            print_lines([made.join_command])
+
+
+def _order(context: click.Context, name: str, order: str, done: str) -> None:
+    from protocol.api import NodeView
+
+    found = client(context).send("POST", f"nodes/{name}/{order}", NodeView)
+    note(f"{found.name} {done}" + (f" {found.name}" if done.endswith("--node") else ""))

@@ -1,0 +1,125 @@
+"""Commands that operate a project; each makes a deployment and waits for it unless `--detach`."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from ropeteam.output import Format, note, print_json, print_lines
+from ropeteam.session import client, reads, talks
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def waits(command: F) -> F:
+    """Add `--detach`, `--timeout` and `-o` to a command."""
+    command = click.option("--timeout", default="10m", show_default=True, help="Give up waiting after so long.")(
+        command
+    )
+    command = click.option("-d", "--detach", is_flag=True, help="Do not wait.")(command)
+    return reads(command)
+
+
+@click.command()
+@click.argument("project")
+@click.argument("services", nargs=-1)
+@waits
+@talks
+@click.pass_context
+def restart(context: click.Context, /, project: str, services: tuple[str, ...], **how: Any) -> None:
+    """Restart every replica of PROJECT, or of some SERVICES, one at a time."""
+    from protocol.api import RestartRequest
+
+    operate(context, "POST", f"projects/{project}/restart", RestartRequest(services=services), **how)
+
+
+@click.command()
+@click.argument("project")
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE=N...")
+@waits
+@talks
+@click.pass_context
+def scale(context: click.Context, /, project: str, services: tuple[str, ...], **how: Any) -> None:
+    """Set the number of replicas: rope scale shop web=5 worker=2."""
+    from protocol.api import ScaleRequest
+
+    wanted: dict[str, int] = {}
+    for text in services:
+        name, _, count = text.partition("=")
+        if not name or not (count.isascii() and count.isdigit()):
+            raise click.BadParameter(f"{text!r} is not SERVICE=N", param_hint="SERVICE=N")
+        wanted[name] = int(count)
+    operate(context, "POST", f"projects/{project}/scale", ScaleRequest(services=wanted), **how)
+
+
+@click.command()
+@click.argument("project")
+@click.option(
+    "--to", type=click.IntRange(min=1), default=None, metavar="N", help="Revision.  [default: the one before]"
+)
+@waits
+@talks
+@click.pass_context
+def rollback(context: click.Context, /, project: str, to: int | None, **how: Any) -> None:
+    """Deploy an earlier revision again."""
+    from protocol.api import RollbackRequest
+
+    operate(context, "POST", f"projects/{project}/rollback", RollbackRequest(revision=to or 0), **how)
+
+
+@click.command()
+@click.argument("project")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@waits
+@talks
+@click.pass_context
+def rm(context: click.Context, /, project: str, yes: bool, **how: Any) -> None:
+    """Stop and forget a project; its named volumes stay."""
+    from ropeteam.asking import confirm
+
+    confirm(f"Stop and remove project {project}?", yes)
+    operate(context, "DELETE", f"projects/{project}", None, **how)
+
+
+def operate(
+    context: click.Context,
+    method: str,
+    path: str,
+    body: msgspec.Struct | bytes | None,
+    *,
+    detach: bool,
+    timeout: str,
+    form: Format,
+    query: dict[str, str | int] | None = None,
+) -> None:
+    """Ask for an operation, wait for its deployment unless `detach`, and print the outcome on stdout."""
+    from protocol.api import DeployAnswer
+    from ropeteam.asking import seconds
+    from ropeteam.follow import follow, outcome
+
+    timeout_s, began = seconds(timeout, "--timeout"), time.monotonic()
+    center = client(context)
+    accepted = center.send(method, path, DeployAnswer, body, query)
+    for warning in accepted.warnings:
+        note(f"warning: {warning.message} {warning.fix}".rstrip())
+    made = accepted.deployment
+    if made is None or accepted.unchanged:
+        print_json(accepted) if form == "json" else print_lines(
+            [f"{accepted.project} revision {accepted.revision} is unchanged"]
+        )
+        return
+    if detach:
+        note(f"Deployment {made.id} runs. Look at it: rope ps {made.project}")
+    else:
+        made = follow(center, made, timeout_s)
+    match form:
+        case "json":
+            print_json(made)
+        case "name":
+            print_lines([str(made.id)])
+        case "table" if detach:
+            print_lines([f"{made.project} revision {made.revision}: deployment {made.id}"])
+        case "table":
+            print_lines([outcome(center, made, time.monotonic() - began)])

@@ -1,0 +1,130 @@
+"""The API's objects as rows and lines for people."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from protocol.api import EventView, NodeTask, NodeView, PlanStep, ProjectView, ReplicaView
+
+NODE_COLUMNS = ("NODE", "STATE", "ADDRESS", "REPLICAS", "CPU", "MEM FREE", "DISK FREE", "SEEN", "LABELS")
+NODE_TASK_COLUMNS = ("REPLICA", "STATE", "HEALTH", "UPTIME", "CPU", "MEM", "EPOCH")
+PROJECT_COLUMNS = ("PROJECT", "STATE", "REVISION", "SERVICES", "REPLICAS", "MESSAGE")
+REPLICA_COLUMNS = ("REPLICA", "STATE", "HEALTH", "NODE", "ADDRESS", "SINCE", "REVISION", "REASON")
+PLAN_COLUMNS = ("REPLICA", "ACTION", "NODE", "FROM", "REASON")
+
+
+def node_state(node: NodeView) -> str:
+    """State with what stands beside it: held, draining, unschedulable."""
+    more = [word for word, said in (("held", node.held), ("draining", node.draining)) if said]
+    if node.unschedulable:
+        more.append(node.unschedulable)
+    return node.state + (f" ({', '.join(more)})" if more else "")
+
+
+def node_row(node: NodeView) -> tuple[str, ...]:
+    """A line of `rope nodes`."""
+    r = node.resources
+    return (
+        node.name,
+        node_state(node),
+        node.address,
+        str(len(node.tasks)),
+        _unit(r.cpu_usage, "%", 0),
+        _unit(r.mem_free_mb, " MB", 0),
+        _unit(r.disk_free_gb, " GB", 1),
+        _unit(node.last_seen_s, " s ago", 0),
+        " ".join(f"{k}={v}" for k, v in sorted(node.labels.items())),
+    )
+
+
+def node_facts(node: NodeView) -> Iterator[str]:
+    """The head of `rope node show`."""
+    r, v = node.resources, node.versions
+    yield f"{node.name}  {node_state(node)}  {node.address}  weight {node.weight:g}  agent {node.agent_id}"
+    if node.labels:
+        yield "labels    " + " ".join(f"{k}={value}" for k, value in sorted(node.labels.items()))
+    yield f"cpu       {r.cpus:g} cores, {r.cpus_reserved:g} reserved, {_unit(r.cpu_usage, '%', 0)} used"
+    free = _unit(r.mem_free_mb, "", 0)
+    yield f"memory    {r.mem_total_mb:.0f} MB, {r.mem_reserved_mb:.0f} reserved, {free} free"
+    yield f"disk      {r.disk_total_gb:.0f} GB, {_unit(r.disk_free_gb, '', 1)} free"
+    yield f"versions  agent {v.agent or '?'}, Docker {v.engine or '?'}, {v.os}/{v.arch} {v.kernel}".rstrip()
+
+
+def node_task_row(task: NodeTask) -> tuple[str, ...]:
+    """A line of `rope node show`."""
+    state = task.status + (" (outgoing)" if task.outgoing else "")
+    name = f"{task.project_code}/{task.service}/{task.replica}"
+    cpu, memory = _unit(task.cpu_usage, "%", 1), _unit(task.mem_mb, " MB", 0)
+    return (name, state, task.health, task.uptime, cpu, memory, str(task.epoch))
+
+
+def project_row(project: ProjectView) -> tuple[str, ...]:
+    """A line of `rope ls`."""
+    wanted, healthy = sum(s.wanted for s in project.services), sum(s.healthy for s in project.services)
+    return (
+        project.code,
+        project.state,
+        str(project.revision),
+        str(len(project.services)),
+        f"{healthy}/{wanted}",
+        project.message,
+    )
+
+
+def replica_row(project: str, replica: ReplicaView, now: datetime) -> tuple[str, ...]:
+    """A line of `rope ps`."""
+    return (
+        f"{project}/{replica.service}/{replica.replica}",
+        replica.state,
+        "" if replica.health == "none" else replica.health,
+        (replica.node or "") + (f" (leaving {replica.outgoing})" if replica.outgoing else ""),
+        " ".join(addresses(replica)),
+        ago(replica.since, now),
+        str(replica.revision),
+        replica.reason,
+    )
+
+
+def addresses(replica: ReplicaView) -> list[str]:
+    """Where a replica's ports are reached, as `10.0.0.1:20001->80`."""
+    return [f"{p.address}->{p.container}" + ("/udp" if p.protocol == "udp" else "") for p in replica.ports]
+
+
+def plan_row(step: PlanStep) -> tuple[str, ...]:
+    """A line of `rope plan`."""
+    return (f"{step.service}/{step.replica}", step.action, step.node or "-", step.from_node or "", step.reason)
+
+
+def plan_ranking(step: PlanStep) -> Iterator[str]:
+    """The nodes as the scheduler ranks them for one replica."""
+    for candidate in step.candidates:
+        score = "refused" if candidate.score is None else f"{candidate.score:.3f}"
+        yield f"    {candidate.node}  {score}  {candidate.reason}".rstrip()
+
+
+def event_line(event: EventView) -> str:
+    """A line of `rope events`, in local time."""
+    at = moment(event.at).astimezone()
+    return f"{at:%Y-%m-%d %H:%M:%S}  {event.text}"
+
+
+def moment(text: str) -> datetime:
+    """The API's time."""
+    return datetime.fromisoformat(text)
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)  # noqa: TID251 the edge: what people read is relative to now
+
+
+def ago(text: str, at: datetime) -> str:
+    """How long ago, roughly: `12s`, `5m`, `3h`, `4d`."""
+    left = max(0, int((at - moment(text)).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if left >= size:
+            return f"{left // size}{unit}"
+    return f"{left}s"
+
+
+def _unit(value: float | None, unit: str, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}{unit}"
