@@ -50,21 +50,21 @@ class Findings:
 
     def error(self, problem: Problem) -> None:
         """Note an error; the same one at the same place once only."""
-        _keep(self._errors, problem, "more errors are not shown")
+        _keep(self._errors, problem)
 
     def warn(self, problem: Problem) -> None:
         """Note a warning; the same one at the same place once only."""
-        _keep(self._warnings, problem, "more warnings are not shown")
+        _keep(self._warnings, problem)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The errors, in the order of the file."""
-        return _in_order(self._errors)
+        return _in_order(self._errors, "more errors are not shown")
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """The warnings, in the order of the file."""
-        return _in_order(self._warnings)
+        return _in_order(self._warnings, "more warnings are not shown")
 
     @property
     def many(self) -> bool:
@@ -77,15 +77,14 @@ class Findings:
             raise ComposeError(self.errors, self.warnings)
 
 
-def _keep(found: dict[Problem, None], problem: Problem, full: str) -> None:
-    if len(found) < PROBLEMS_MAX:
+def _keep(found: dict[Problem, None], problem: Problem) -> None:
+    if len(found) <= PROBLEMS_MAX:
         found[problem] = None
-    elif len(found) == PROBLEMS_MAX:
-        found[Problem(message=full, line=1 << 30, column=1)] = None
 
 
-def _in_order(found: dict[Problem, None]) -> tuple[Problem, ...]:
-    return tuple(sorted(found, key=lambda p: (p.line, p.column)))
+def _in_order(found: dict[Problem, None], full: str) -> tuple[Problem, ...]:
+    shown = sorted(list(found)[:PROBLEMS_MAX], key=lambda p: (p.line, p.column))
+    return (*shown, Problem(message=full)) if len(found) > PROBLEMS_MAX else tuple(shown)
 
 
 def quoted(text: str) -> str:
@@ -112,7 +111,7 @@ def render(file: str, problems: Sequence[Problem], warnings: Sequence[Problem] =
 
 
 def _line(file: str, problem: Problem, kind: str) -> str:
-    where = f"{file}:{problem.line}:{problem.column}" if 0 < problem.line < 1 << 30 else file
+    where = f"{file}:{problem.line}:{problem.column}" if problem.line else file
     message = problem.message if problem.message.endswith((".", "!", "?", "…")) else problem.message + "."
     said = f"{kind}{message} {problem.fix}".rstrip()
     return "  ".join(part for part in (where, problem.field, said) if part)

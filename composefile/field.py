@@ -225,7 +225,7 @@ def _admit(field: Field, rules: Rules) -> bool:
 
 
 def _unknown(field: Field, rules: Rules) -> None:
-    close = "" if field.findings.many else nearest(field.name, rules)
+    close = "" if field.findings.many else _closest(field.name, rules)
     if field.name == "x-rope":
         field.error("x-rope has no meaning here", "Put it in a service, or at the top level.")
     elif field.name.startswith("x-"):  # Compose's own rule: extension fields are for other tools
@@ -235,6 +235,11 @@ def _unknown(field: Field, rules: Rules) -> None:
         field.error("unknown key", f'Did you mean "{close}"?')
     else:
         field.error("unknown key", "Remove it, or name it x-… when another tool reads it.")
+
+
+def _closest(name: str, rules: Rules) -> str:
+    usable = [key for key, rule in rules.items() if rule.kind in ("supported", "warning")]
+    return nearest(name, usable) or nearest(name, rules)
 
 
 def _either(words: tuple[str, ...]) -> str:

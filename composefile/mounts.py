@@ -5,9 +5,11 @@ Called by `service`.
 
 import posixpath
 
+import msgspec
+
 from composefile import inner
 from composefile.durations import read_size
-from composefile.errors import quoted
+from composefile.errors import Findings, quoted
 from composefile.field import Entries, Field
 from protocol import names
 from protocol.spec import Mount
@@ -32,6 +34,13 @@ def read_volumes(field: Field) -> tuple[Mount, ...]:
         if mount is not None:
             found.append(mount)
     return tuple(found)
+
+
+def named_volume(item: Field) -> str:
+    """Name of the volume that an item of `volumes:` mounts; "" for another mount, and for one that cannot be read."""
+    unseen = msgspec.structs.replace(item, findings=Findings())  # `read_volumes` notes what is wrong with it
+    mount = unseen.collect(_read_long if item.is_map else _read_short, None)
+    return mount.source if mount is not None and mount.kind == "volume" else ""
 
 
 def _read_short(field: Field) -> Mount:

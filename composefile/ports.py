@@ -18,6 +18,7 @@ _SHORT = re.compile(
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _FORMS = 'Write "80", "8080:80", "8000-8010:80", "127.0.0.1:8080:80" or "53:53/udp".'
 
+_ANY = ("", "0.0.0.0", "::")
 _TCP: Protocol = "tcp"
 
 Span = tuple[int, int]
@@ -27,24 +28,24 @@ def read_ports(field: Field) -> tuple[PortSpec, ...]:
     """All ports of a service, in the order of the file. The same fixed host port twice is an error."""
     found: list[PortSpec] = []
     for item in field.items():
-        for port in item.collect(_read_long if item.is_map else _read_short, ()):
+        ports = item.collect(_read_long if item.is_map else _read_short, ())
+        if len(found) + len(ports) > PORTS_MAX:
+            raise item.fault(
+                f"more than {PORTS_MAX} published ports", "Publish fewer; services of a project need none."
+            )
+        for port in ports:
             clash = next((other for other in found if _clash(other, port)), None)
             if clash is not None:
                 where = f"host port {port.host_from}" if port.fixed else f"container port {port.container}"
                 item.error(f"{where}/{port.protocol} is published twice by this service", "Keep one of them.")
-            elif len(found) >= PORTS_MAX:
-                raise item.fault(
-                    f"more than {PORTS_MAX} published ports", "Publish fewer; use networks: between services."
-                )
-            else:
-                found.append(port)
+            found.append(port)
     return tuple(found)
 
 
 def _clash(one: PortSpec, other: PortSpec) -> bool:
     if one == other:
         return True
-    same_address = one.host_ip == other.host_ip or not one.host_ip or not other.host_ip
+    same_address = one.host_ip == other.host_ip or one.host_ip in _ANY or other.host_ip in _ANY
     same_port = one.fixed and other.fixed and one.host_from == other.host_from
     return same_port and same_address and one.protocol == other.protocol
 
@@ -114,7 +115,7 @@ def _expand(field: Field, target: Span, host: Span | None, protocol: Protocol, a
     """One port for each container port. A host range over one container port stays a range to choose from."""
     count = target[1] - target[0] + 1
     if count > PORTS_MAX:
-        raise field.fault(f"more than {PORTS_MAX} published ports", "Publish fewer; use networks: between services.")
+        raise field.fault(f"more than {PORTS_MAX} published ports", "Publish fewer; services of a project need none.")
     if count == 1:
         first, last = host or (None, None)
         return (PortSpec(container=target[0], protocol=protocol, host_from=first, host_to=last, host_ip=address),)

@@ -70,7 +70,7 @@ def _project(root: Field, project: str) -> ProjectSpec:
     drafts = _services(root, entries, rope)
     for draft in drafts.values():
         references.check_networks(draft.spec, draft.entries, networks)
-        references.check_volumes(draft.spec, draft.entries, volumes)
+        references.check_volumes(draft.entries, volumes)
     references.check_services({name: (draft.spec, draft.entries) for name, draft in drafts.items()})
     services = {name: drafts[name].spec for name in sorted(drafts)}
     used = {network for spec in services.values() for network in spec.networks}

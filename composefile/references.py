@@ -10,8 +10,10 @@ from composefile import inner
 from composefile.errors import printable, quoted
 from composefile.field import Entries, Field
 from composefile.health import OFF
+from composefile.mounts import named_volume
 from composefile.networks import DEFAULT
 from composefile.rules import nearest
+from composefile.yamltext import Scalar
 from protocol.spec import Condition, ServiceSpec
 
 _COMPLETED = "service_completed_successfully"
@@ -54,7 +56,7 @@ def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
                 at.error("a service cannot wait for itself", "Remove it.")
             elif other not in services:
                 at.error(f"there is no service {quoted(other)}", _meant(at, other, services))
-            elif condition == "service_healthy" and services[other][0].health in (None, OFF):
+            elif condition == "service_healthy" and not _is_checked(*services[other]):
                 fix = f"Add a healthcheck to {printable(other)}, or use service_started."
                 at.error(f"{quoted(other)} has no healthcheck, so it is never healthy", fix)
     cycle = find_cycle({name: tuple(spec.depends_on) for name, (spec, _) in services.items()})
@@ -63,6 +65,11 @@ def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
         if field is not None:
             path = " → ".join(printable(name) for name in cycle)
             _part(field, cycle[1]).error(f"services wait for each other in a circle: {path}", "Remove one of them.")
+
+
+def _is_checked(spec: ServiceSpec, entries: Entries) -> bool:
+    """True when the file gives a health check, be it one that could not be read (that is an error of its own)."""
+    return entries.has("healthcheck") and spec.health != OFF
 
 
 def find_cycle(waits_for: Mapping[str, Collection[str]]) -> tuple[str, ...]:
@@ -94,20 +101,21 @@ def check_networks(spec: ServiceSpec, entries: Entries, declared: Collection[str
             at.error(f"network {quoted(name)} is not declared", f"Add it: top-level networks: {{{printable(name)}: }}.")
 
 
-def check_volumes(spec: ServiceSpec, entries: Entries, declared: Collection[str]) -> None:
+def check_volumes(entries: Entries, declared: Collection[str]) -> None:
     """Note every named volume that is not declared at top level."""
     field = entries.get("volumes")
-    for mount in spec.mounts if field else ():
-        if field and mount.kind == "volume" and mount.source and mount.source not in declared:
-            message = f"volume {quoted(mount.source)} is not declared"
-            field.error(message, f"Add it: top-level volumes: {{{printable(mount.source)}: }}.")
+    for item in field.items() if field is not None and field.is_list else ():
+        name = named_volume(item)
+        if name and name not in declared:
+            message = f"volume {quoted(name)} is not declared"
+            item.error(message, f"Add it: top-level volumes: {{{printable(name)}: }}.")
 
 
 def _part(field: Field, name: str) -> Field:
     """The key or item of `field` that says `name`; `field` itself when it cannot be found."""
     if field.is_map:
         return next((pair for pair in field.pairs() if pair.name == name), field)
-    return next((item for item in field.items() if item.is_scalar and item.scalar().text == name), field)
+    return next((item for item in field.items() if isinstance(item.node, Scalar) and item.node.text == name), field)
 
 
 def _meant(field: Field, name: str, known: Collection[str]) -> str:

@@ -54,5 +54,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The known key that `word` most likely means, "" when none is near."""
     if len(word) > 64:
         return ""
-    found = difflib.get_close_matches(word.lower().replace("-", "_"), list(known), n=1, cutoff=0.72)
+    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.72)
     return found[0] if found else ""

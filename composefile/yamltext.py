@@ -21,6 +21,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from composefile.errors import ComposeError, Findings, Mark, printable, quoted
 from protocol.api import Problem
@@ -36,6 +37,9 @@ NODES_MAX = 10_000
 
 CHARACTERS_MAX = 2 * TEXT_MAX
 """Characters of all values, every alias counted as a copy."""
+
+TAG_MAX = 128
+"""Characters of an explicit tag."""
 
 Kind = Literal["text", "int", "float", "bool", "null"]
 
@@ -138,8 +142,18 @@ def _check_text(text: str) -> None:
         raise ComposeError([Problem(message=f"{size} bytes; a file has at most {TEXT_MAX}", line=1, column=1)])
 
 
+class _Scanner(Scanner):
+    """ruamel's, with a limit on tags: it takes quadratic time (14 s for 1 MiB) to read a long one."""
+
+    def scan_tag(self) -> Any:
+        if not any(c in "\0 \t\r\n\x85\u2028\u2029" for c in self.reader.prefix(TAG_MAX + 1)):
+            raise ScannerError(None, None, f"a tag of more than {TAG_MAX} characters", self.reader.get_mark())
+        return super().scan_tag()
+
+
 def _events(text: str) -> Generator[Any, None, None]:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
     yield from yaml.parse(text)
 
 
@@ -159,8 +173,8 @@ def _syntax_problem(error: MarkedYAMLError) -> Problem:
 
 
 def _character_problem(text: str, error: ReaderError) -> Problem:
-    line, column = _place(text, int(error.position))
-    message = f"not YAML: unacceptable character #x{ord(str(error.character)[:1] or ' '):04x}"
+    line, column = _place(text, error.position)
+    message = f"not YAML: unacceptable character #x{int(error.character):04x}"
     return Problem(message=message, line=line, column=column, fix="Remove it.")
 
 
@@ -253,16 +267,16 @@ class _Composer:
 
     def _tag(self, event: Any, path: str) -> str:
         """Short name of an explicit tag ("" when there is none); others than YAML's own are an error."""
-        tag = str(event.ctag or "")
-        if not tag:
+        if event.ctag is None:
             return ""
-        short = tag.removeprefix(_TAG_PREFIX)
-        known = tag == "!" or (short != tag and (short in _SCALAR_TAGS or short in ("map", "seq")))
-        if not known:
-            message = f"the tag {quoted(tag)} is not supported"
-            fix = "Merge the files first (docker compose config)." if tag in ("!reset", "!override") else "Remove it."
-            self._error(_mark(event.start_mark), path, message, fix)
-        return "str" if tag == "!" else short
+        handle, suffix = event.ctag.handle or "", event.ctag.suffix
+        short = suffix if handle == "!!" else suffix.removeprefix(_TAG_PREFIX) if not handle else ""
+        if short == "!" and not handle:  # the non-specific tag "! x": text
+            return "str"
+        if short not in _SCALAR_TAGS and short not in ("map", "seq"):
+            fix = "Merge the files first (docker compose config)." if suffix in ("reset", "override") else "Remove it."
+            self._error(_mark(event.start_mark), path, f"the tag {quoted(handle + suffix)} is not supported", fix)
+        return str(short)
 
     def _listing(self, event: Any, path: str) -> Listing:
         self._tag(event, path)

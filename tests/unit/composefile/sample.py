@@ -1,4 +1,14 @@
-"""A valid file that uses most of what is supported; tests read it, change it and break it."""
+"""A valid file that uses most of what is supported; tests read it, change it and break it.
+
+Short ways to read a text, and to say what one service becomes.
+"""
+
+import pytest
+
+from composefile.errors import ComposeError
+from composefile.read import Compose, read
+from protocol.api import Problem
+from protocol.spec import ServiceSpec
 
 FILE = """\
 name: shop
@@ -82,3 +92,36 @@ networks:
 volumes:
   data:
 """.replace("{digest}", "ab" * 32)
+
+
+def compose(text: str) -> Compose:
+    return read(text, project="shop")
+
+
+def errors(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(ComposeError) as caught:
+        compose(text)
+    return caught.value.problems
+
+
+def service(body: str, rest: str = "") -> str:
+    """A file with one service `web` of image nginx and further keys."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"services:\n  web:\n    image: nginx\n{lines}{rest}"
+
+
+def web(body: str, rest: str = "") -> ServiceSpec:
+    """The service of `service(body, rest)`."""
+    return compose(service(body, rest)).spec.services["web"]
+
+
+def web_error(body: str, rest: str = "") -> Problem:
+    """The one error of `service(body, rest)`."""
+    (problem,) = errors(service(body, rest))
+    return problem
+
+
+def web_warning(body: str, rest: str = "") -> Problem:
+    """The one warning of `service(body, rest)`."""
+    (warning,) = compose(service(body, rest)).warnings
+    return warning

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from composefile.errors import ComposeError
-from composefile.read import SERVICES_MAX, Compose, read
-from protocol.api import Problem
+from composefile.read import SERVICES_MAX, read
 from protocol.spec import (
     Constraint,
     HealthCheck,
@@ -17,23 +16,7 @@ from protocol.spec import (
     ServiceSpec,
     fingerprint,
 )
-from tests.unit.composefile.sample import FILE
-
-
-def compose(text: str) -> Compose:
-    return read(text, project="shop")
-
-
-def errors(text: str) -> tuple[Problem, ...]:
-    with pytest.raises(ComposeError) as caught:
-        compose(text)
-    return caught.value.problems
-
-
-def service(body: str, rest: str = "") -> str:
-    """A file with one service `web` of image nginx and further keys."""
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"services:\n  web:\n    image: nginx\n{lines}{rest}"
+from tests.unit.composefile.sample import FILE, compose, errors, service
 
 
 def test_the_sample_becomes_this_specification() -> None:
@@ -235,7 +218,7 @@ services:
 def test_undeclared_volumes_and_networks_are_errors() -> None:
     found = errors(service("volumes: ['data:/data']\nnetworks: [front]"))
     assert [(p.field, p.fix) for p in found] == [
-        ("services.web.volumes", "Add it: top-level volumes: {data: }."),
+        ("services.web.volumes[0]", "Add it: top-level volumes: {data: }."),
         ("services.web.networks[0]", "Add it: top-level networks: {front: }."),
     ]
 

@@ -1,0 +1,77 @@
+"""What one service says of another."""
+
+import pytest
+
+from composefile.references import find_cycle
+from tests.unit.composefile.sample import compose, errors, web, web_error
+
+DB = "  db: {image: x, healthcheck: {test: a}}\n  plain: {image: x}\n  off: {image: x, healthcheck: {disable: true}}\n"
+
+
+def test_depends_on_forms() -> None:
+    assert web("depends_on: [db, plain]", DB).depends_on == {"db": "service_started", "plain": "service_started"}
+    written = "{db: {condition: service_healthy, required: true, restart: false}, plain: {condition: service_started}}"
+    assert web(f"depends_on: {written}", DB).depends_on == {"db": "service_healthy", "plain": "service_started"}
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "why"),
+    [
+        ("[dbb]", "[0]", 'no service "dbb"'),
+        ("{nobody: {condition: service_started}}", ".nobody", 'no service "nobody"'),
+        ("[web]", "[0]", "wait for itself"),
+        ("[db, $x]", "[1]", "variables"),
+        ("{plain: {condition: service_healthy}}", ".plain", "has no healthcheck"),
+        ("{off: {condition: service_healthy}}", ".off", "has no healthcheck"),
+        ("{db: {condition: service_completed_successfully}}", ".db.condition", "not supported yet"),
+        ("{db: {condition: happy}}", ".db.condition", "service_started or service_healthy"),
+        ("{db: {condition: service_started, required: false}}", ".db", "required: false"),
+        ("{db: {condition: service_started, restart: true}}", ".db", "restart: true"),
+        ("db", "", "must be a mapping"),
+    ],
+)
+def test_depends_on_errors(written: str, field: str, why: str) -> None:
+    problem = web_error(f"depends_on: {written}", DB)
+    assert problem.field == f"services.web.depends_on{field}" and why in problem.message
+
+
+def test_a_near_name_is_told() -> None:
+    assert web_error("depends_on: [dbs]", DB).fix == 'Did you mean "db"?'
+
+
+def test_an_unreadable_health_check_is_one_error_only() -> None:
+    text = "services: {web: {image: x, depends_on: {db: {condition: service_healthy}}}, db: {image: x, healthcheck: 3}}"
+    assert [p.field for p in errors(text)] == ["services.db.healthcheck"]
+
+
+def test_a_circle_is_shown_with_its_path() -> None:
+    text = """
+services:
+  a: {image: x, depends_on: [b]}
+  b: {image: x, depends_on: [c]}
+  c: {image: x, depends_on: [a]}
+"""
+    (problem,) = errors(text)
+    assert problem.message.endswith("in a circle: a → b → c → a") and problem.field == "services.a.depends_on[0]"
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "cycle"),
+    [
+        ({}, ()),
+        ({"a": ["b"], "b": []}, ()),
+        ({"a": ["a"]}, ()),
+        ({"a": ["b", "c"], "b": ["c"], "c": []}, ()),
+        ({"a": ["x"]}, ()),
+        ({"a": ["b"], "b": ["a"]}, ("a", "b", "a")),
+        ({"a": ["b"], "b": ["c"], "c": ["b"]}, ("b", "c", "b")),
+        ({"a": ["a", "b"], "b": ["a"]}, ("a", "b", "a")),
+    ],
+)
+def test_find_cycle(waits_for: dict[str, list[str]], cycle: tuple[str, ...]) -> None:
+    assert find_cycle(waits_for) == cycle
+
+
+def test_a_long_chain_is_no_circle() -> None:
+    services = "".join(f"  s{i}: {{image: x, depends_on: [s{i + 1}]}}\n" for i in range(98))
+    assert len(compose(f"services:\n{services}  s98: {{image: x}}\n").spec.services) == 99
