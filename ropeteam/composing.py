@@ -18,7 +18,7 @@ def read_text(file: str) -> bytes:
 
 
 def project_of(text: bytes, file: str, given: str) -> str:
-    """The project: `-p`, else `name:` in the file, else its folder's name. Raises Fault when that is no project code."""
+    """The project: `-p`, else `name:` in the file, else its folder's name. Raises Fault when none fits."""
     if given:
         return _checked(given, "-p")
     name = _name(text)

@@ -25,7 +25,7 @@ from protocol.handshake import JoinToken, secret_hash
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
 TTL_MIN_S, TTL_MAX_S = 60.0, 86400.0
-WEIGHT_MAX = 1000.0
+WEIGHT_MAX = 100.0
 AGENT_DATA = "/var/lib/ropeteam-agent"
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

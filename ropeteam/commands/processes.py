@@ -1,53 +1,62 @@
 """`rope center` and `rope agent`: this process becomes the Center or the agent.
 
-The options are declared here for `--help` and the `ROPE_…` variables; their meaning is checked by the process itself.
+The options are declared here for `--help`; their meaning, and the `ROPE_…` variables, are the process's own.
 """
 
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-_SECRET = frozenset({"join"})
-"""Not put into the argument list when it came by the environment, where other users do not see it."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _passed(option: str, metavar: str, text: str, *, multiple: bool = False) -> Callable[[F], F]:
+    """An option that is handed over as it is. Its variable is read by the process, which inherits it."""
+    note = f"{text}  [env: {_variable(option)}]"
+    return click.option(option, metavar=metavar, multiple=multiple, help=note)
+
+
+def _insecure(text: str) -> Callable[[F], F]:
+    return click.option("--insecure", is_flag=True, help=f"{text}  [env: ROPE_INSECURE]")
+
+
+def _variable(option: str) -> str:
+    return "ROPE_" + option.removeprefix("--").replace("-", "_").upper()
 
 
 @click.command()
-@click.option("--data", required=True, envvar="ROPE_DATA", metavar="DIR", help="Folder for the state.")
-@click.option("--listen", envvar="ROPE_LISTEN", metavar="HOST:PORT", help="Where to serve.  [default: 127.0.0.1:8080]")
-@click.option("--public-url", envvar="ROPE_PUBLIC_URL", metavar="URL", help="How browsers and agents reach it.")
-@click.option("--insecure", is_flag=True, envvar="ROPE_INSECURE", help="Serve plain HTTP beyond this machine.")
+@_passed("--data", "DIR", "Folder for everything that must survive.")
+@_passed("--listen", "HOST:PORT", "Where to serve; 127.0.0.1:8080 unless told otherwise.")
+@_passed("--public-url", "URL", "How browsers and agents reach it.")
+@_insecure("Serve plain HTTP beyond this machine.")
+@click.option("--restored", is_flag=True, help="Once, after the data were restored from a backup.")
 @click.pass_context
 def center(context: click.Context, /, **options: object) -> None:
-    """Run the Center: API, scheduler, failure detector, state."""
+    """Run the Center: API, scheduler, failure detector, state.
+
+    The admin token is taken from ROPE_ADMIN_TOKEN, or printed once at the first start.
+    """
     become("controlplane", arguments(context))
 
 
 @click.command()
-@click.option("--center", required=True, envvar="ROPE_CENTER", metavar="URL", help="The Center.")
-@click.option("--join", envvar="ROPE_JOIN", metavar="TOKEN", help="Join token; needed once.")
-@click.option("--data", required=True, envvar="ROPE_DATA", metavar="DIR", help="Folder for key and journal.")
-@click.option(
-    "--docker", envvar="ROPE_DOCKER", metavar="URL", help="The Docker Engine, e.g. unix:///var/run/docker.sock."
-)
-@click.option("--name", envvar="ROPE_NAME", metavar="N", help="Name of this node.  [default: host name]")
-@click.option("--address", envvar="ROPE_ADDRESS", metavar="IP", help="Where people reach this node's ports.")
-@click.option("--label", multiple=True, envvar="ROPE_LABEL", metavar="K=V", help="Label of this node; repeatable.")
-@click.option("--weight", type=float, envvar="ROPE_WEIGHT", metavar="W", help="Weight in scheduling.  [default: 1]")
-@click.option(
-    "--bind-root", multiple=True, envvar="ROPE_BIND_ROOT", metavar="DIR",
-    help="Folder below which bind mounts are allowed; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--port-range", envvar="ROPE_PORT_RANGE", metavar="FROM-TO", help="Host ports to give out.  [default: 20000-29999]"
-)
-@click.option(
-    "--subnet-pool", envvar="ROPE_SUBNET_POOL", metavar="CIDR",
-    help="Addresses for the projects' networks.  [default: 10.213.0.0/16]",
-)  # fmt: skip
-@click.option("--insecure", is_flag=True, envvar="ROPE_INSECURE", help="Speak plain HTTP beyond this machine.")
+@_passed("--center", "URL", "Where the Center answers.")
+@_passed("--join", "TOKEN", "Join token; needed once.")
+@_passed("--data", "DIR", "Folder for key and journal.")
+@_passed("--docker", "URL", "The Docker Engine; unix:///var/run/docker.sock unless told otherwise.")
+@_passed("--name", "N", "Name of this node; the host name unless told otherwise.")
+@_passed("--address", "IP", "Where people reach this node's ports.")
+@_passed("--label", "K=V", "Label of this node; repeatable, in the variable with commas.", multiple=True)
+@_passed("--weight", "W", "How much work it gets beside others; 1 is usual.")
+@_passed("--bind-root", "DIR", "Folder below which bind mounts are allowed; repeatable.", multiple=True)
+@_passed("--port-range", "FROM-TO", "Host ports to give out; 20000-29999 unless told otherwise.")
+@_passed("--subnet-pool", "CIDR", "Addresses for the projects' networks; 10.213.0.0/16 unless told otherwise.")
+@_insecure("Speak plain HTTP to a Center on another machine.")
 @click.pass_context
 def agent(context: click.Context, /, **options: object) -> None:
     """Run the agent of this machine: it drives the local Docker Engine for the Center."""
@@ -55,18 +64,14 @@ def agent(context: click.Context, /, **options: object) -> None:
 
 
 def arguments(context: click.Context) -> list[str]:
-    """The options that were given, by argument or variable, as an argument list for the process."""
+    """The options that were given, as an argument list for the process."""
     found: list[str] = []
     for parameter in context.command.params:
-        name = parameter.name or ""
-        value = context.params.get(name)
-        by_variable = context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
-        if value in (None, False, ()) or (name in _SECRET and by_variable):
-            continue
+        value = context.params.get(parameter.name or "")
         option = parameter.opts[0]
         if value is True:
             found.append(option)
-        else:
+        elif value not in (None, False, ()):
             found += [f"{option}={one}" for one in (value if isinstance(value, tuple) else (value,))]
     return found
 
