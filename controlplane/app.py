@@ -1,0 +1,208 @@
+"""The composition root: opens the store, joins the rings, runs them in one TaskGroup, ends them on a signal.
+
+No rules here. `serve()` of the web server is a sibling of the controller: when one dies, so does the other (DESIGN §2).
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+import msgspec
+import uvicorn
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from controlplane.controller.clock import SystemClock
+from controlplane.controller.loop import Controller
+from controlplane.core import detector
+from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
+from controlplane.core.node import Node
+from controlplane.link.endpoint import Endpoint
+from controlplane.link.hub import Hub
+from controlplane.link.registration import SESSION_PATH, Registration
+from controlplane.listener import BACKLOG
+from controlplane.settings import Settings, netloc
+from controlplane.store.database import open_database
+from controlplane.store.folder import locked_folder
+from controlplane.store.identity import Identity, open_identity
+from controlplane.store.store import Store
+from controlplane.web import door
+from controlplane.web.health import Pulse
+from controlplane.web.routes import application, routes
+from protocol.codec import FRAME_MAX
+from protocol.handshake import secret_hash
+
+REGISTER_PATH = "/api/agent/register"
+
+FAREWELL_S = 1.0
+"""For telling agents when to come back, before the sockets are closed."""
+
+SHUTDOWN_S = 5
+"""For requests that run when the Center is told to stop."""
+
+TOKEN_BYTES = 32
+CLUSTER_BYTES = 8
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, listener: socket.socket) -> None:
+    """Run the Center until SIGTERM or SIGINT. Raises StoreRefused before anything is changed; StoreBroken later."""
+    with locked_folder(settings.data) as folder:
+        async with open_database(folder) as store:
+            meta, records = await store.load()
+            identity = open_identity(folder, new_cluster=meta is None)
+            meta = await _meta(store, meta, restored=settings.restored)
+            token = await _admin_token(store, settings)
+            clock = SystemClock()
+            nodes = {r.name: (r.state, r.held) for r in records if isinstance(r, Node)}
+            cluster = Cluster(meta, Volatile(watch=detector.first(clock.now().mono, nodes)), records)
+            hub = Hub(clock.now)
+            controller, pulse = Controller(cluster, store, hub, clock), Pulse()
+            host, port = listener.getsockname()[:2]
+            url = f"http://{netloc(host, port)}"
+            web = routes(
+                door.Door(
+                    controller=controller,
+                    figures=hub,
+                    journal=store,
+                    feed=controller.feed,
+                    settings=door.Settings(
+                        public_url=settings.public_url or url,
+                        admin_token_hash=await store.admin_token_hash(),
+                        fingerprint=identity.fingerprint,
+                        version=metadata.version("ropeteam"),
+                    ),
+                    now=clock.now,
+                    faults=controller.faults,
+                    lag_s=pulse.lag_s,
+                )
+            )
+            app = application([*web, *_agent_routes(controller, hub, identity, clock)])
+            await _serve(controller, hub, pulse, _Server(app, listener, _greeting(url, token)))
+
+
+def _agent_routes(controller: Controller, hub: Hub, identity: Identity, clock: SystemClock) -> list[BaseRoute]:
+    return [
+        Route(REGISTER_PATH, Registration(controller, identity, clock.now).register, methods=["POST"]),
+        WebSocketRoute(SESSION_PATH, Endpoint(controller, hub, identity, clock.now).serve),
+    ]
+
+
+async def _meta(store: Store, meta: Meta | None, *, restored: bool) -> Meta:
+    """The cluster's own row: made at the first start; with a new incarnation after a restore."""
+    if meta is not None and not restored:
+        return meta
+    if meta is None:
+        meta = Meta(cluster=secrets.token_hex(CLUSTER_BYTES))
+    else:
+        meta = msgspec.structs.replace(meta, incarnation=meta.incarnation + 1)
+        _log.warning("restored from a backup: incarnation %d", meta.incarnation)
+    await store.commit(Changes(puts=[meta]))
+    return meta
+
+
+async def _admin_token(store: Store, settings: Settings) -> str:
+    """Keep the hash of the operator's token, or make one and return it to be shown this once; else ""."""
+    known = await store.admin_token_hash()
+    if settings.admin_token:
+        wanted = secret_hash(settings.admin_token)
+        if wanted != known:
+            await store.set_admin_token_hash(wanted)
+        return ""
+    if known:
+        return ""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    await store.set_admin_token_hash(secret_hash(token))
+    return token
+
+
+def _greeting(url: str, token: str) -> str:
+    lines = [f"Ropeteam Center listening on {url}"]
+    if token:
+        lines.append(f"Admin token: {token}")
+    return "".join(line + "\n" for line in lines)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn on our socket, without its own signal handlers: it would raise SIGTERM again before our cleanup."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, greeting: str) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="websockets-sansio",
+                loop="none",
+                lifespan="off",
+                ws_max_size=FRAME_MAX,
+                ws_ping_interval=None,
+                ws_ping_timeout=None,
+                ws_per_message_deflate=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+            )
+        )
+        self._listener = listener
+        self._greeting = greeting
+
+    async def run_until_told(self) -> None:
+        """Serve until `should_exit`."""
+        await self.serve(sockets=[self._listener])
+        if not self.should_exit:
+            raise RuntimeError("the web server ended by itself")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does; then tell where we are."""
+        await super().startup(sockets)
+        sys.stdout.write(self._greeting)
+        sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `_stop_signals`."""
+        yield
+
+
+async def _serve(controller: Controller, hub: Hub, pulse: Pulse, server: _Server) -> None:
+    gc.collect()
+    gc.freeze()  # what was loaded stays: collections need not look at it again
+    with _stop_signals() as stop:
+        async with asyncio.TaskGroup() as tasks:
+            inner = [
+                tasks.create_task(controller.run(), name="controller"),
+                tasks.create_task(pulse.run(), name="pulse"),
+            ]
+            http = tasks.create_task(server.run_until_told(), name="http")
+            await stop.wait()
+            _log.info("stopping")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await hub.dismiss()
+            server.should_exit = True
+            await http
+            for task in inner:
+                task.cancel()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

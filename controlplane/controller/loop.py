@@ -1,0 +1,314 @@
+"""The one writer: takes facts and commands one by one; decides, commits, applies, answers, sends (DESIGN §2).
+
+The only place that calls `center.handle` and `Cluster.apply`. It has no rules of its own. Run by `app.py` beside the
+server; `link` and `web` talk to it through `ask` and `tell` and read `cluster`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from controlplane.controller.effects import Dispatcher, carry_out
+from controlplane.controller.feed import Feed
+from controlplane.core import center
+from controlplane.core.action import CloseSession
+from controlplane.core.center import TICK_S, Outcome
+from controlplane.core.cluster import Changes, Cluster
+from controlplane.core.command import Command
+from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
+from controlplane.core.record import Now, Refused
+from controlplane.store.store import Store, StoreBroken, StoreFull
+
+INBOX_MAX = 4096
+"""Facts and commands that wait. Policy: nothing is dropped; who brings one more waits for a place."""
+
+TICK_MIN_S = 0.02
+"""However soon the core wants to be called again."""
+
+PROBE_S = 5.0
+"""How often a full store is tried again when nothing else tries it."""
+
+PAUSE_S = 1.0
+"""A gap between ticks that the failure detector must not miss, even when the tick could not be committed."""
+
+_SAME_LOG_S = 60.0
+"""A tick that fails again and again is logged so often."""
+
+_log = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """Where time comes from: `controller.clock.SystemClock`, or a test."""
+
+    def now(self) -> Now:
+        """Monotonic and wall seconds."""
+
+    def uptime_s(self) -> float:
+        """Seconds that count while the machine sleeps, too."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How the writer is, for `/readyz` and `/metrics`. Counters since the start of the process."""
+
+    running: bool
+    store_full: bool
+    decisions: int
+    commits: int
+    faults: int
+    """Events whose rules failed: a defect of ours, see the log."""
+    waiting: int
+    """Facts and commands in the inbox."""
+    gap_s: float
+    """Time between the last two ticks; 0.25 s when all is well."""
+
+
+class _Asked(NamedTuple):
+    command: Command
+    reply: "asyncio.Future[Any]"
+
+
+class Controller:
+    """The cluster and the only hand that changes it."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        handle: Callable[[Cluster, Fact | Command, Now], Outcome] = center.handle,
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._handle = handle
+        self._inbox: asyncio.Queue[Fact | _Asked] = asyncio.Queue(INBOX_MAX)
+        self._ended = False
+        self._tick_at = clock.now().mono + TICK_S
+        self._ticked_at = clock.uptime_s()
+        self._gap_s = TICK_S
+        self._missed_pause_s = 0.0
+        self._tick_fault_at = -_SAME_LOG_S
+        self._full = False
+        self._probe_at = 0.0
+        self._unheard: set[str] = set()
+        """Nodes with a fact that could not be committed: their sessions start anew when the store works again."""
+        self._decisions = self._commits = self._faults = 0
+        self.feed = Feed()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The tables, to read."""
+        return self._cluster
+
+    @property
+    def status(self) -> Status:
+        """See `Status`."""
+        return Status(
+            running=not self._ended,
+            store_full=self._full,
+            decisions=self._decisions,
+            commits=self._commits,
+            faults=self._faults,
+            waiting=self._inbox.qsize(),
+            gap_s=max(self._gap_s, self._clock.uptime_s() - self._ticked_at),
+        )
+
+    def faults(self) -> list[str]:
+        """Why the Center cannot do its work now, in sentences; empty when it can."""
+        status, found = self.status, []
+        if not status.running:
+            found.append("the Center is stopping")
+        if status.store_full:
+            found.append("the store takes no changes: its disk is full or its database is locked")
+        if status.gap_s > 10 * PAUSE_S:
+            found.append(f"no decision for {status.gap_s:.0f} s")
+        return found
+
+    async def ask(self, command: Command) -> Any:
+        """Obey `command` and return its answer, after it is durable.
+
+        Raises Refused: by the rules, or `full` when the store has no room, `internal` for a fault of ours,
+        `unavailable` when the Center stops. A caller that is cancelled leaves the command in force.
+        """
+        if self._ended:
+            raise _stopping()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        await self._inbox.put(_Asked(command, reply))
+        if self._ended and not reply.done():  # it got its place after the inbox was emptied for good
+            raise _stopping()
+        return await reply
+
+    async def tell(self, fact: Fact) -> None:
+        """Hand over what happened; waits for a place in the inbox, not for the decision."""
+        if not self._ended:
+            await self._inbox.put(fact)
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises StoreBroken; no other error ends it."""
+        try:
+            while True:
+                match await self._next():
+                    case None:
+                        await self._tick()
+                    case _Asked() as asked:
+                        await self._obey(asked)
+                    case fact:
+                        await self._learn(fact)
+                await asyncio.sleep(0)  # a full inbox must not keep the sockets waiting
+        finally:
+            self._end()
+
+    async def _next(self) -> Fact | _Asked | None:
+        """The next in the inbox, None when a tick is due. Ticks go first: liveness is judged on time."""
+        wait_s = self._tick_at - self._clock.now().mono
+        if wait_s <= 0:
+            return None
+        if not self._inbox.empty():
+            return self._inbox.get_nowait()
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._inbox.get()
+        except TimeoutError:
+            return None
+
+    async def _tick(self) -> None:
+        now, uptime_s = self._clock.now(), self._clock.uptime_s()
+        self._gap_s, self._ticked_at = uptime_s - self._ticked_at, uptime_s
+        self._tick_at = now.mono + TICK_S
+        gap_s = self._gap_s + self._missed_pause_s
+        self._missed_pause_s = gap_s if gap_s > PAUSE_S else 0.0
+        tick = Tick(sightings=self._dispatcher.sightings(now.mono), usage=self._dispatcher.usage(), gap_s=gap_s)
+        if isinstance(await self._decide(tick), Refused):
+            return
+        self._missed_pause_s = 0.0
+        if self._full and now.mono >= self._probe_at:
+            self._probe_at = now.mono + PROBE_S
+            await self._probe()
+
+    async def _obey(self, asked: _Asked) -> None:
+        try:
+            result = await self._decide(asked.command)
+        except BaseException:
+            _answer(asked.reply, _stopping())
+            raise
+        match result:
+            case Refused():
+                _answer(asked.reply, result)
+            case Outcome() if not asked.reply.done():
+                asked.reply.set_result(result.reply)
+
+    async def _learn(self, fact: Fact) -> None:
+        result = await self._decide(fact)
+        session = _session(fact)
+        if not isinstance(result, Refused) or session is None:
+            return
+        if result.code == "full":
+            self._unheard.add(session.node)
+        else:  # it comes back with everything it has
+            self._dispatcher.close_session(session)
+
+    async def _decide(self, event: Fact | Command) -> Outcome | Refused:
+        """Decide, commit, apply, send: in this order. Whatever fails before the commit is done changes nothing.
+
+        Refused: by the rules; `full` for want of room; `internal` for a fault of the rules, logged with its event.
+        Raises StoreBroken: then memory may be behind the disk, and the process must end.
+        """
+        self._decisions += 1
+        try:
+            outcome = self._handle(self._cluster, event, self._clock.now())
+            if outcome.changes.stored:
+                await self._store.commit(outcome.changes)
+        except StoreBroken:
+            raise
+        except Refused as error:
+            return error if isinstance(event, Command) else self._fault(event, error)
+        except StoreFull as error:
+            self._note_full(error)
+            return Refused("full", str(error))
+        except Exception as error:  # noqa: BLE001 a defect in one rule must not take the Center away from all nodes
+            return self._fault(event, error)
+        self._cluster.apply(outcome.changes)
+        if outcome.changes.stored:
+            self._commits += 1
+            self._note_works()
+        if outcome.wake_at:
+            soonest = self._clock.now().mono + TICK_MIN_S
+            self._tick_at = min(self._tick_at, max(soonest, outcome.wake_at))
+        self._faults += carry_out(outcome.actions, self._dispatcher)
+        if outcome.changes.puts or outcome.changes.drops or outcome.changes.events:
+            self.feed.publish(outcome.changes)
+        return outcome
+
+    def _fault(self, event: Fact | Command, error: Exception) -> Refused:
+        self._faults += 1
+        mono = self._clock.now().mono
+        if not isinstance(event, Tick):
+            _log.error("the rules failed at %s", _name(event), exc_info=error)
+        elif mono - self._tick_fault_at >= _SAME_LOG_S:
+            self._tick_fault_at = mono
+            _log.error("the rules failed at a tick; %d faults so far", self._faults, exc_info=error)
+        return Refused("internal", "a fault in the Center; nothing was applied, see its log")
+
+    async def _probe(self) -> None:
+        """Try a full store again, with a row that is there already."""
+        try:
+            await self._store.commit(Changes(puts=[self._cluster.meta]))
+        except StoreFull:
+            return
+        self._note_works()
+
+    def _note_full(self, error: StoreFull) -> None:
+        if not self._full:
+            _log.error("%s", error)
+            self._probe_at = self._clock.now().mono + PROBE_S
+        self._full = True
+
+    def _note_works(self) -> None:
+        if not self._full:
+            return
+        _log.warning("the store takes changes again")
+        self._full = False
+        for node in sorted(self._unheard):
+            epoch = self._cluster.nodes[node].session_epoch if node in self._cluster.nodes else 0
+            self._dispatcher.close_session(CloseSession(node=node, session_epoch=epoch, reason="resync: disk was full"))
+        self._unheard.clear()
+
+    def _end(self) -> None:
+        self._ended = True
+        while not self._inbox.empty():
+            waiting = self._inbox.get_nowait()
+            if isinstance(waiting, _Asked):
+                _answer(waiting.reply, _stopping())
+
+
+def _stopping() -> Refused:
+    return Refused("unavailable", "the Center is stopping; try again in a few seconds")
+
+
+def _answer(reply: "asyncio.Future[Any]", error: Refused) -> None:
+    if not reply.done():  # the caller may be gone
+        reply.set_exception(error)
+
+
+def _name(event: Fact | Command) -> str:
+    """For the log: a fact in full, a command without its content, which may hold secrets of users."""
+    if isinstance(event, Fact):
+        return repr(event)[:2000]
+    about = (f"{key}={getattr(event, key)!r}" for key in ("node", "project", "agent_id", "name") if hasattr(event, key))
+    return f"{type(event).__name__}({', '.join(about)})"
+
+
+def _session(fact: Fact) -> CloseSession | None:
+    """How to end the session a fact came from."""
+    match fact:
+        case Reported() | Listed() | TaskReported() | StopAsked() | Synced() | SessionClosed():
+            return CloseSession(node=fact.node, session_epoch=fact.session_epoch, reason="resync")
+        case Tick():
+            return None
+        case _:
+            raise AssertionError(f"{type(fact).__name__} is not a fact the loop knows")

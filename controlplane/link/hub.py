@@ -1,0 +1,183 @@
+"""The ropes by node: live sessions, when each was last heard, its latest heartbeat. Implements `Dispatcher`.
+
+Heartbeats end here: no disk write, no trip through the writer's inbox (DESIGN §2). The newest session wins; what an
+older one still does changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.detector import Sighting
+from controlplane.core.fact import NodeUsage
+from controlplane.core.record import Now
+from controlplane.core.views import Figures
+from controlplane.link.session import Session
+from protocol.messages import ComeBack, Heartbeat
+from protocol.names import ReplicaId
+
+MIB = 1024 * 1024
+
+SUPERSEDED = 4409
+"""Close code for a session that a newer one of the same node took the place of."""
+
+BACK_MIN_S = 0.5
+BACK_PER_S = 200
+"""At a restart agents are told to come back one after the other, so many each second …"""
+BACK_MAX_S = 8.0
+"""… but none later than this, so that nobody is taken for lost."""
+
+
+class _Rope:
+    """What is known of one node, whether a session is open or not."""
+
+    def __init__(self, agent_id: str, heard_at: float) -> None:
+        self.agent_id = agent_id
+        self.session: Session | None = None
+        self.heard_at = heard_at
+        self.aborted = False
+        self.heartbeat: Heartbeat | None = None
+        self.usage: NodeUsage | None = None
+
+
+class Hub:
+    """All ropes. `now`: the clock at the edge; silences are judged in monotonic seconds."""
+
+    def __init__(self, now: Callable[[], Now]) -> None:
+        self._now = now
+        self._ropes: dict[str, _Rope] = {}
+        self._quiet = asyncio.Event()
+
+    # -- sessions ---------------------------------------------------------------------------------------------------
+
+    def enter(self, session: Session) -> bool:
+        """Make it the node's session; False when a newer one is open already."""
+        rope, now = self._ropes.get(session.node), self._now().mono
+        if rope is None or rope.agent_id != session.agent_id:
+            former, rope = rope, _Rope(session.agent_id, now)
+            rope.session = former.session if former else None
+        if rope.session is not None:
+            if rope.session.epoch > session.epoch:
+                return False
+            rope.session.end(SUPERSEDED, "a newer session of this node is open", clean=True)
+        rope.session, rope.heard_at, rope.aborted = session, now, False
+        self._ropes[session.node] = rope
+        return True
+
+    def leave(self, session: Session) -> None:
+        """The session's socket is closed. Changes nothing when a newer session is open."""
+        rope = self._ropes.get(session.node)
+        if rope is not None and rope.session is session:
+            rope.session = None
+            rope.aborted = not session.clean
+            self._quiet.set()
+
+    def heard(self, session: Session) -> bool:
+        """A frame came; False when the session is not the node's session any more."""
+        rope = self._ropes.get(session.node)
+        if rope is None or rope.session is not session:
+            return False
+        rope.heard_at = self._now().mono
+        return True
+
+    def beat(self, session: Session, heartbeat: Heartbeat) -> None:
+        """Keep the latest figures of the node."""
+        rope = self._ropes.get(session.node)
+        if rope is not None and rope.session is session:
+            bad_before = rope.usage.engine_bad if rope.usage else 0
+            rope.heartbeat = heartbeat
+            rope.usage = _usage(heartbeat, bad_before)
+
+    async def dismiss(self) -> None:
+        """The Center goes away for a moment: tell every agent when to come back; returns when all sessions are closed."""
+        live = [rope.session for rope in self._ropes.values() if rope.session is not None]
+        spread_s = min(BACK_MAX_S - BACK_MIN_S, len(live) / BACK_PER_S)
+        for place, session in enumerate(live):
+            session.send(ComeBack(after_s=round(BACK_MIN_S + spread_s * place / len(live), 3)))
+            session.clean = True
+            session.outbox.finish()
+        while self.sessions():
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    # -- to look at -------------------------------------------------------------------------------------------------
+
+    def figures(self, node: str) -> Figures:
+        """The latest of a node; empty when it was never heard."""
+        rope = self._ropes.get(node)
+        if rope is None:
+            return Figures()
+        return Figures(
+            heartbeat=rope.heartbeat,
+            connected=rope.session is not None,
+            last_seen_s=max(0.0, self._now().mono - rope.heard_at),
+        )
+
+    def sessions(self) -> int:
+        """Open sessions."""
+        return sum(rope.session is not None for rope in self._ropes.values())
+
+    # -- Dispatcher -------------------------------------------------------------------------------------------------
+
+    def sightings(self, now: float) -> Mapping[str, Sighting]:
+        """See `Dispatcher.sightings`. A node whose reader waits for the controller is not silent: we do not listen."""
+        return {
+            node: Sighting(
+                silent_s=0.0 if rope.session and rope.session.telling else max(0.0, now - rope.heard_at),
+                connected=rope.session is not None,
+                aborted=rope.aborted,
+            )
+            for node, rope in self._ropes.items()
+        }
+
+    def usage(self) -> Mapping[str, NodeUsage]:
+        """See `Dispatcher.usage`."""
+        return {node: rope.usage for node, rope in self._ropes.items() if rope.usage is not None}
+
+    def send_full(self, action: SendFull) -> None:
+        """See `Dispatcher.send_full`."""
+        session = self._session(action.node, action.session_epoch)
+        if session is not None:
+            session.send_full(action)
+
+    def send_delta(self, action: SendDelta) -> None:
+        """See `Dispatcher.send_delta`."""
+        session = self._session(action.node)
+        if session is not None:
+            session.send_delta(action)
+
+    def send_order(self, action: SendOrder) -> None:
+        """See `Dispatcher.send_order`."""
+        session = self._session(action.node)
+        if session is not None and session.has_full:
+            session.send(action.order)
+
+    def send_stop_confirmed(self, action: SendStopConfirmed) -> None:
+        """See `Dispatcher.send_stop_confirmed`."""
+        session = self._session(action.node, action.session_epoch)
+        if session is not None:
+            session.send(action.confirmed)
+
+    def close_session(self, action: CloseSession) -> None:
+        """See `Dispatcher.close_session`."""
+        session = self._session(action.node)
+        if session is not None and session.epoch <= action.session_epoch:
+            session.end(1012, action.reason, clean=True)
+
+    def _session(self, node: str, epoch: int | None = None) -> Session | None:
+        rope = self._ropes.get(node)
+        session = rope.session if rope else None
+        return session if session is not None and epoch in (None, session.epoch) else None
+
+
+def _usage(heartbeat: Heartbeat, bad_before: int) -> NodeUsage:
+    """A heartbeat as the scheduler wants it. What an agent says is kept within what is possible."""
+    total = heartbeat.disk_total_gb
+    return NodeUsage(
+        cpu_usage=min(max(heartbeat.cpu_usage, 0.0), 100.0),
+        mem_free=int(min(max(heartbeat.mem_free_mb, 0.0), 1e9) * MIB),
+        disk_free=min(max(heartbeat.disk_free_gb / total, 0.0), 1.0) if total > 0 else None,
+        engine_bad=0 if heartbeat.engine_ok else bad_before + 1,
+        ports=frozenset(heartbeat.ports),
+        seen=frozenset((str(ReplicaId(c.project_code, c.service, c.replica)), c.epoch) for c in heartbeat.containers),
+    )

@@ -1,0 +1,136 @@
+"""What the operator chose, from flags and `ROPE_…` variables, checked once. Read by `app.py` only.
+
+A flag wins over its variable. Secrets come by variable, never by flag: flags are seen in the process list.
+"""
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import msgspec
+
+LISTEN = "127.0.0.1:8080"
+
+TOKEN_MIN = 16
+"""Characters of an admin token chosen by the operator."""
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """The Center cannot be started like this; the message says why and what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`host`, `port`: where to listen; port 0 = any free one. `public_url`: "" = from the listening address."""
+
+    data: Path
+    host: str
+    port: int
+    public_url: str = ""
+    insecure: bool = False
+    restored: bool = False
+    """The data come from a backup: raise the incarnation, so that agents obey them."""
+    admin_token: str = ""
+
+    @property
+    def plain_url(self) -> str:
+        """The listening address as a URL, for a port that is not 0."""
+        return f"http://{netloc(self.host, self.port)}"
+
+
+def netloc(host: str, port: int) -> str:
+    """`host:port` as it stands in a URL; a wildcard address is written as loopback."""
+    if host in ("", "0.0.0.0"):
+        host = "127.0.0.1"
+    elif host == "::":
+        host = "::1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings from the command line and the environment. Raises SettingsError; `--help` prints and exits."""
+    parser = _Parser(prog="rope center", description="Run the Center.")
+    parser.add_argument("--data", metavar="DIR", help="folder for everything that must survive [ROPE_DATA]")
+    parser.add_argument("--listen", metavar="HOST:PORT", help=f"default {LISTEN} [ROPE_LISTEN]")
+    parser.add_argument("--public-url", metavar="URL", help="how browsers and agents reach it [ROPE_PUBLIC_URL]")
+    parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond loopback [ROPE_INSECURE]")
+    parser.add_argument("--restored", action="store_true", help="once, after the data were restored from a backup")
+    given = parser.parse_args(arguments)
+    data = given.data or environment.get("ROPE_DATA", "")
+    if not data:
+        raise SettingsError("where shall the data go? give --data DIR or set ROPE_DATA")
+    host, port = _listen(given.listen or environment.get("ROPE_LISTEN") or LISTEN)
+    settings = Settings(
+        data=Path(data),
+        host=host,
+        port=port,
+        public_url=_url(given.public_url or environment.get("ROPE_PUBLIC_URL", "")),
+        insecure=given.insecure or _flag("ROPE_INSECURE", environment),
+        restored=given.restored,
+        admin_token=environment.get("ROPE_ADMIN_TOKEN", "").strip(),
+    )
+    _check(settings)
+    return settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def _check(settings: Settings) -> None:
+    if not settings.insecure and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"plain HTTP on {settings.host or 'all addresses'} can be read and changed by everyone on the way:"
+            " put a TLS proxy before a loopback address (--listen 127.0.0.1:8080 --public-url https://…),"
+            " or accept it with --insecure"
+        )
+    if settings.admin_token and len(settings.admin_token) < TOKEN_MIN:
+        raise SettingsError(
+            f"ROPE_ADMIN_TOKEN has {len(settings.admin_token)} characters, at least {TOKEN_MIN} are due"
+        )
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise SettingsError(f"--listen {text}: the form is HOST:PORT, for example {LISTEN} or [::1]:8080")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise SettingsError(f"--listen {text}: an IPv6 address stands in brackets, for example [::1]:8080")
+    return host, int(port)
+
+
+def _url(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
+        raise SettingsError(f"--public-url {text}: the form is https://center.example.com or http://10.0.0.5:8080")
+    return text.rstrip("/")
+
+
+def _flag(name: str, environment: Mapping[str, str]) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise SettingsError(f"{name}={text}: 1 or 0 is due")
+    return text in _TRUE
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
