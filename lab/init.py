@@ -28,6 +28,10 @@ def main() -> None:
     if not (upper / "docker").exists():
         shutil.rmtree("/etc/docker", ignore_errors=True)
         os.mkdir("/etc/docker")
+    resolver = pathlib.Path("/etc/resolv.conf")
+    if resolver.is_symlink():  # into /run, as a rule, which is empty from now on; the engine wants to read it
+        resolver.unlink()
+        resolver.touch()
     # Hides a containerd of the machine, which this host's engine would otherwise use: its containers would then live
     # outside this PID namespace and survive a power loss. Also empties /run, as a boot does.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
