@@ -1,0 +1,249 @@
+"""Puts the agent together and runs it until a signal: identity, journal, Docker, core, link (DESIGN §2, process rules).
+
+The one place that knows every part. Containers outlive it: a stop of the agent is a restart, not a leave.
+"""
+
+import asyncio
+import logging
+import platform
+import signal
+from collections.abc import Callable
+from importlib import metadata
+
+from nodeagent.addresses import checked_center
+from nodeagent.core.container import Container, Docker, DockerFault, EngineInfo
+from nodeagent.core.events import Memory
+from nodeagent.core.node import NodeState
+from nodeagent.core.steps import ReadTail, Step
+from nodeagent.docker import LocalDocker
+from nodeagent.executor import Executor
+from nodeagent.heartbeat import make_heartbeat
+from nodeagent.host import boot_id, claim_folder
+from nodeagent.hostports import taken_port
+from nodeagent.identity import Identity, load_identity, save_identity
+from nodeagent.journal import Journal, Remembered
+from nodeagent.keys import new_seed
+from nodeagent.link import Link
+from nodeagent.logs import Tails
+from nodeagent.loop import Loop, clock
+from nodeagent.meters import Meters
+from nodeagent.register import join
+from nodeagent.settings import Settings, SettingsError
+from nodeagent.watcher import Watcher
+from protocol import handshake
+from protocol.api import RegisterRequest
+from protocol.messages import PROTOCOL, Capacity, Heartbeat, Hello, Versions
+from protocol.spec import PortLease
+
+ENGINE_ASK_S = 5.0
+DISK_ROOT = "/var/lib/docker"
+"""Where an engine that does not answer probably keeps its data."""
+FIRST_LOOK_S = 5.0
+"""How long the first session waits to know the containers; then it says that the engine does not answer."""
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises SettingsError, FolderBusy, IdentityError, JoinRefused, OSError before the
+    agent is up; afterwards nothing ends it but a signal or a bug.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with claim_folder(settings.data):
+        async with asyncio.TaskGroup() as group:
+            agent = Agent(settings)
+            life = group.create_task(agent.live(), name="agent")
+            await stop.wait()
+            log.info("stopping; containers go on")
+            await agent.leave()
+            life.cancel()
+
+
+class Agent:
+    """One agent with its parts. `docker`: connects to the engine as one cluster and node."""
+
+    def __init__(self, settings: Settings, docker: Callable[[str, str], Docker] | None = None) -> None:
+        self._settings = settings
+        self._docker = docker or self._local_docker
+        self._link: Link | None = None
+
+    async def live(self) -> None:
+        """Join if need be, then hold the rope and keep the containers, until cancelled."""
+        settings = self._settings
+        journal = Journal(settings.data)
+        remembered = await asyncio.to_thread(journal.load)
+        for trouble in remembered.troubles:
+            log.error("%s", trouble)
+        identity = await asyncio.to_thread(load_identity, settings.data)
+        if identity is None or not identity.registered or (remembered.memory.removed and settings.join is not None):
+            remembered = Remembered(memory=Memory(), tasks=())
+            await asyncio.to_thread(journal.clear)
+            identity = await self._join(identity)
+        center = settings.center or checked_center(identity.center_url, insecure=True)
+        log.info("node %s of cluster %s, Center %s", identity.node, identity.cluster, center)
+        docker = self._docker(identity.cluster, identity.node)
+        try:
+            await self._work(center, identity, journal, remembered, docker)
+        finally:
+            await docker.close()
+
+    async def leave(self) -> None:
+        """Say goodbye to the Center, if there is a session."""
+        if self._link is not None:
+            await self._link.leave()
+
+    async def _work(
+        self, center: str, identity: Identity, journal: Journal, remembered: Remembered, docker: Docker
+    ) -> None:
+        boot = await asyncio.to_thread(boot_id)
+        state = NodeState(boot_id=boot, memory=remembered.memory, tasks=remembered.tasks, now=clock())
+        meters = self._meters(docker, await _engine(docker), state.containers)
+        async with asyncio.TaskGroup() as group:
+
+            def begin(step: Step) -> None:
+                if isinstance(step, ReadTail):
+                    tails.begin(step)
+                else:
+                    executor.begin(step)
+
+            def hello(nonce: str) -> Hello:
+                return self._hello(nonce, identity, state, boot, meters.capacity())
+
+            def heartbeat(seq: int) -> Heartbeat:
+                kept = core.kept.desired
+                return make_heartbeat(
+                    seq,
+                    identity.agent_id,
+                    meters.latest,
+                    state,
+                    revision=kept.revision if kept else 0,
+                    wall=clock().wall,
+                )
+
+            core = Loop(state, journal, begin=begin, send=lambda send: link.send(send), relook=lambda: watcher.relist())
+            executor = Executor(docker, group, core.post, port_test=self._port_test)
+            tails = Tails(docker, group, core.post)
+            watcher = Watcher(docker, core.post)
+            link = self._link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=core.post)
+            group.create_task(core.run(), name="core")
+            group.create_task(watcher.run(), name="watcher")
+            group.create_task(executor.sweep(), name="sweep")
+            group.create_task(meters.run(), name="meters")
+            try:
+                async with asyncio.timeout(FIRST_LOOK_S):
+                    await watcher.looked.wait()
+            except TimeoutError:
+                log.warning("the Docker Engine at %s does not answer", self._settings.docker)
+            group.create_task(link.run(), name="link")
+
+    async def _join(self, known: Identity | None) -> Identity:
+        """Register and keep the identity. The key is on disk first: a lost answer is asked for again with the same."""
+        settings = self._settings
+        if settings.join is None or not settings.center:
+            raise SettingsError(
+                f"{settings.data} has no identity yet: --center URL and --join TOKEN are needed the first time "
+                "(make a token with: rope token create)"
+            )
+        pending = known if known is not None and not known.registered else Identity(seed=new_seed())
+        await asyncio.to_thread(save_identity, settings.data, pending)
+        docker = self._docker("", "")
+        try:
+            engine = await _engine(docker)
+            capacity = self._meters(docker, engine, tuple).capacity()
+            request = self._request(settings.join, pending, engine, capacity)
+        finally:
+            await docker.close()
+        identity = await join(settings.center, settings.join, request, pending.seed)
+        await asyncio.to_thread(save_identity, settings.data, identity)
+        return identity
+
+    def _request(
+        self, token: handshake.JoinToken, identity: Identity, engine: EngineInfo | None, capacity: Capacity
+    ) -> RegisterRequest:
+        settings = self._settings
+        public_key = identity.key.public
+        claim = handshake.register_claim(str(token), public_key, settings.name)
+        return RegisterRequest(
+            token=str(token),
+            name=settings.name,
+            public_key=public_key,
+            signature=identity.key.sign(claim),
+            address=settings.address,
+            labels=settings.labels,
+            weight=settings.weight,
+            capacity=capacity,
+            versions=versions(engine),
+            engine_id=engine.id if engine else "",
+        )
+
+    def _hello(self, nonce: str, identity: Identity, state: NodeState, boot: str, capacity: Capacity) -> Hello:
+        settings, engine = self._settings, state.engine
+        incarnation, revision = state.authority
+        return Hello(
+            agent_id=identity.agent_id,
+            nonce=nonce,
+            protocol=PROTOCOL,
+            boot_id=boot,
+            versions=versions(engine),
+            capacity=capacity,
+            engine_id=engine.id if engine else "",
+            incarnation=incarnation,
+            revision=revision,
+            port_from=settings.port_from,
+            port_to=settings.port_to,
+            bind_roots=settings.bind_roots,
+        )
+
+    def _local_docker(self, cluster: str, node: str) -> Docker:
+        settings = self._settings
+        return LocalDocker(
+            settings.docker,
+            cluster=cluster,
+            node=node,
+            bind_roots=settings.bind_roots,
+            subnet_pool=settings.subnet_pool,
+        )
+
+    def _meters(
+        self, docker: Docker, engine: EngineInfo | None, containers: Callable[[], tuple[Container, ...]]
+    ) -> Meters:
+        return Meters(
+            docker,
+            engine.disk_root if engine else DISK_ROOT,
+            containers,
+            port_from=self._settings.port_from,
+            port_to=self._settings.port_to,
+        )
+
+    def _port_test(self, leases: tuple[PortLease, ...]) -> PortLease | None:
+        """Only an engine on this machine publishes ports that can be tried here."""
+        return taken_port(leases) if self._settings.docker.startswith("unix:") else None
+
+
+async def _engine(docker: Docker) -> EngineInfo | None:
+    try:
+        async with asyncio.timeout(ENGINE_ASK_S):
+            return await docker.info()
+    except (DockerFault, TimeoutError) as error:
+        log.warning("the Docker Engine does not answer yet: %s", error or "no answer in time")
+        return None
+
+
+def versions(engine: EngineInfo | None) -> Versions:
+    """What runs here; without an engine that answers, what the machine itself knows."""
+    agent = _own_version()
+    if engine is None:
+        return Versions(agent=agent, os=platform.system().lower(), kernel=platform.release())
+    return Versions(
+        agent=agent, engine=engine.version, engine_api=engine.api, os=engine.os, arch=engine.arch, kernel=engine.kernel
+    )
+
+
+def _own_version() -> str:
+    try:
+        return metadata.version("ropeteam")
+    except metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,100 @@
+"""The orders of the Center that have a result: what came, how far it is, how it ended (DESIGN §3, §1 Task).
+
+Pure. A task is remembered by its id, so that doing it twice has one effect; it ends as done or failed with a reason,
+always. `node` decides what a task does; this module keeps the record.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from protocol.messages import ContainerRef, TaskKind, TaskOrder, TaskState, TaskUpdate
+
+FINISHED_MAX = 1000
+UNFINISHED_MAX = 256
+TOLD_AGAIN_MAX = 200
+"""Newest finished tasks told again on a reconnect; older ones are answered when they are ordered again."""
+DEADLINE_MAX_S = 86_400.0
+
+
+class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A task as the agent knows it and as it is on disk. `deadline_at`, `ended_at`: wall seconds. `run`: (container
+    id, started at) of the target when the order came, so that a restart is not done again after a crash.
+    """
+
+    task: str
+    kind: TaskKind
+    state: TaskState
+    deadline_at: float
+    image: str = ""
+    target: ContainerRef | None = None
+    run: tuple[str, float] = ("", 0.0)
+    reason: str = ""
+    result: str = ""
+    ended_at: float = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """True once it is done or failed."""
+        return self.state in ("done", "failed")
+
+    @property
+    def update(self) -> TaskUpdate:
+        """What the Center is told about it."""
+        return TaskUpdate(task=self.task, state=self.state, reason=self.reason, result=self.result)
+
+
+class Tasks:
+    """All tasks by id, oldest first."""
+
+    def __init__(self, records: Iterable[TaskRecord] = ()) -> None:
+        self._records: dict[str, TaskRecord] = {record.task: record for record in records}
+
+    def find(self, task: str) -> TaskRecord | None:
+        """The record of a task, if it is remembered."""
+        return self._records.get(task)
+
+    def receive(self, order: TaskOrder, run: tuple[str, float], wall: float) -> TaskRecord:
+        """Remember a new order. Beyond `UNFINISHED_MAX` it fails at once."""
+        full = len(self.unfinished()) >= UNFINISHED_MAX
+        record = TaskRecord(
+            task=order.task,
+            kind=order.kind,
+            state="failed" if full else "accepted",
+            reason=f"the agent has {UNFINISHED_MAX} unfinished tasks" if full else "",
+            deadline_at=wall + min(max(order.deadline_s, 1.0), DEADLINE_MAX_S),
+            image=order.image,
+            target=order.target,
+            run=run,
+        )
+        self._records[record.task] = record
+        self._forget_oldest()
+        return record
+
+    def set(self, task: str, state: TaskState, wall: float, *, reason: str = "", result: str = "") -> TaskRecord | None:
+        """Move an unfinished task on; None when it is unknown, finished, or already so."""
+        record = self._records.get(task)
+        if record is None or record.finished or record.state == state:
+            return None
+        ended_at = wall if state in ("done", "failed") else 0.0
+        moved = msgspec.structs.replace(record, state=state, reason=reason[:500], result=result, ended_at=ended_at)
+        self._records[task] = moved
+        return moved
+
+    def unfinished(self) -> tuple[TaskRecord, ...]:
+        """What is still to be done, oldest first."""
+        return tuple(record for record in self._records.values() if not record.finished)
+
+    def overdue(self, wall: float) -> tuple[TaskRecord, ...]:
+        """Unfinished tasks past their deadline."""
+        return tuple(record for record in self.unfinished() if record.deadline_at <= wall)
+
+    def to_tell(self) -> tuple[TaskRecord, ...]:
+        """What a new session is told: the newest finished ones and all unfinished."""
+        finished = [record for record in self._records.values() if record.finished]
+        return (*finished[-TOLD_AGAIN_MAX:], *self.unfinished())
+
+    def _forget_oldest(self) -> None:
+        finished = [record.task for record in self._records.values() if record.finished]
+        for task in finished[: max(0, len(finished) - FINISHED_MAX)]:
+            del self._records[task]
