@@ -19,6 +19,60 @@ from protocol.spec import (
 from tests.unit.composefile.sample import FILE, compose, errors, service
 
 
+WEB = ServiceSpec(
+    name="web",
+    image="registry.example.com:5000/team/web:1.4@sha256:" + "ab" * 32,
+    replicas=3,
+    command=("serve", "--title", "two words", "--price", "$5"),
+    entrypoint=("/bin/web", "10"),
+    environment={"WORKERS": "4", "DEBUG": "false", "TZ": "Europe/Berlin"},
+    labels={"com.example.team": "shop"},
+    ports=(
+        PortSpec(container=80, host_from=8080, host_to=8080),
+        PortSpec(container=9090),
+        PortSpec(container=81, protocol="udp", host_from=8000, host_to=8010, host_ip="127.0.0.1"),
+        PortSpec(container=443, host_from=8443, host_to=8443),
+    ),
+    expose=("3000/tcp", "4000/udp", "4001/udp"),
+    mounts=(
+        Mount(kind="volume", source="data", target="/var/lib/data"),
+        Mount(kind="bind", source="/srv/shop", target="/srv", read_only=True),
+        Mount(kind="volume", target="/cache"),
+        Mount(kind="tmpfs", target="/run", size=64 * 1024 * 1024),
+    ),
+    networks={"front": ("www",), "default": ()},
+    health=HealthCheck(test=("CMD", "wget", "-q", "localhost"), interval_s=90.0),
+    depends_on={"db": "service_healthy"},
+    restart="always",
+    init=True,
+    hostname="web",
+    user="1000:1000",
+    working_dir="/srv",
+    read_only=True,
+    stop_signal="SIGINT",
+    stop_grace_s=60.0,
+    resources=Resources(
+        cpus_limit=1.5,
+        memory_limit=512 * 1024 * 1024,
+        pids_limit=100,
+        cpus_reserved=0.25,
+        memory_reserved=128 * 1024 * 1024,
+    ),
+    placement=Placement(
+        constraints=(
+            Constraint(key="hostname", value="old", equal=False),
+            Constraint(key="labels.disk", value="ssd"),
+            Constraint(key="labels.gpu", value="true"),
+            Constraint(key="labels.region", value="北京"),
+        ),
+        preferred={"rack": "r1"},
+        spread=("zone",),
+        max_per_node=2,
+    ),
+    movable=True,
+)
+
+
 def test_the_sample_becomes_this_specification() -> None:
     assert compose(FILE).spec == ProjectSpec(
         code="shop",
@@ -33,58 +87,7 @@ def test_the_sample_becomes_this_specification() -> None:
                 health=HealthCheck(test=("CMD-SHELL", "pg_isready")),
                 placement=Placement(constraints=(Constraint(key="labels.region", value="北京"),)),
             ),
-            "web": ServiceSpec(
-                name="web",
-                image="registry.example.com:5000/team/web:1.4@sha256:" + "ab" * 32,
-                replicas=3,
-                command=("serve", "--title", "two words", "--price", "$5"),
-                entrypoint=("/bin/web", "10"),
-                environment={"WORKERS": "4", "DEBUG": "false", "TZ": "Europe/Berlin"},
-                labels={"com.example.team": "shop"},
-                ports=(
-                    PortSpec(container=80, host_from=8080, host_to=8080),
-                    PortSpec(container=9090),
-                    PortSpec(container=81, protocol="udp", host_from=8000, host_to=8010, host_ip="127.0.0.1"),
-                    PortSpec(container=443, host_from=8443, host_to=8443),
-                ),
-                expose=("3000/tcp", "4000/udp", "4001/udp"),
-                mounts=(
-                    Mount(kind="volume", source="data", target="/var/lib/data"),
-                    Mount(kind="bind", source="/srv/shop", target="/srv", read_only=True),
-                    Mount(kind="volume", target="/cache"),
-                    Mount(kind="tmpfs", target="/run", size=64 * 1024 * 1024),
-                ),
-                networks={"front": ("www",), "default": ()},
-                health=HealthCheck(test=("CMD", "wget", "-q", "localhost"), interval_s=90.0),
-                depends_on={"db": "service_healthy"},
-                restart="always",
-                init=True,
-                hostname="web",
-                user="1000:1000",
-                working_dir="/srv",
-                read_only=True,
-                stop_signal="SIGINT",
-                stop_grace_s=60.0,
-                resources=Resources(
-                    cpus_limit=1.5,
-                    memory_limit=512 * 1024 * 1024,
-                    pids_limit=100,
-                    cpus_reserved=0.25,
-                    memory_reserved=128 * 1024 * 1024,
-                ),
-                placement=Placement(
-                    constraints=(
-                        Constraint(key="hostname", value="old", equal=False),
-                        Constraint(key="labels.disk", value="ssd"),
-                        Constraint(key="labels.gpu", value="true"),
-                        Constraint(key="labels.region", value="北京"),
-                    ),
-                    preferred={"rack": "r1"},
-                    spread=("zone",),
-                    max_per_node=2,
-                ),
-                movable=True,
-            ),
+            "web": WEB,
         },
     )
 

@@ -20,6 +20,8 @@ class Cluster:
         self.connected = dict.fromkeys(names, seen)
         self.aborted = dict.fromkeys(names, False)
         self.cut: set[str] = set() if seen else set(names)
+        self.returning: set[str] = set()
+        """Come back within the next step."""
         self.watch: Watch = detector.first(at - PERIOD_S, self.nodes)
         self.verdicts: list[tuple[float, Verdict]] = []
         self.alarms: list[str] = []
@@ -34,6 +36,8 @@ class Cluster:
     def step(self, gap_s: float = PERIOD_S, mono_s: float | None = None) -> list[Verdict]:
         """One call of `judge`, `gap_s` after the last."""
         self.now += gap_s if mono_s is None else mono_s
+        self.come_back(*self.returning)
+        self.returning.clear()
         for name, last in self.last.items():
             if name not in self.cut and last is not None and self.now - last >= 5.0:
                 self.last[name] = self.now

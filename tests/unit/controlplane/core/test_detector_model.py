@@ -34,13 +34,14 @@ class DetectorMachine(RuleBasedStateMachine):
         self.frame_at = dict.fromkeys(self.names, 0.0 if seen else -math.inf)
         """Last frame since the mark."""
         self.fresh: set[str] = set()
-        """Sent a frame since the last call."""
+        """Sent a frame between the last two calls."""
         self.online_at = dict.fromkeys(self.names, 0.0)
         self.moved: set[str] = set()
         self.confirmed: set[str] = set()
         self.held_at: dict[str, float] = {}
         self.hold_at = self.calm_at = math.inf
         self.dark_at = self.dripped_at = -math.inf
+        self.call(PERIOD_S)
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -72,12 +73,7 @@ class DetectorMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def come_back(self, data: st.DataObject) -> None:
-        self.cluster.now += 0.01  # after the last call
-        self.ran_s += 0.01
-        for name in data.draw(st.sets(st.sampled_from(self.names), min_size=1)):
-            self.cluster.come_back(name)
-            self.frame_at[name] = self.ran_s
-            self.fresh.add(name)
+        self.cluster.returning |= data.draw(st.sets(st.sampled_from(self.names), min_size=1))
 
     @rule(data=st.data())
     def confirm(self, data: st.DataObject) -> None:
@@ -96,7 +92,6 @@ class DetectorMachine(RuleBasedStateMachine):
         cluster.watch = detector.first(cluster.now, cluster.nodes)
         self.marked_at = self.ran_s
         self.rests_until = -math.inf
-        self.fresh.clear()
         self.confirmed.clear()
         self.held_at = dict.fromkeys(self.held_at, self.ran_s)
         self.hold_at = self.ran_s if self.held_at else math.inf
@@ -113,9 +108,8 @@ class DetectorMachine(RuleBasedStateMachine):
         else:
             self.rests_until = max(self.rests_until, self.ran_s + max(5.0, min(gap_s, 15.0)))
         verdicts = cluster.step(gap_s, mono_s)
-        beaten = {name for name in self.names if cluster.last[name] != frames[name]}
-        self.frame_at |= dict.fromkeys(beaten, self.ran_s)
-        self.fresh |= beaten
+        self.fresh = {name for name in self.names if cluster.last[name] != frames[name]}
+        self.frame_at |= dict.fromkeys(self.fresh, self.ran_s)
         if gap_s > 15.0:
             self.marked_at = self.ran_s
             if mono_s is not None:  # frames from before the suspension and after cannot be told apart
@@ -128,7 +122,6 @@ class DetectorMachine(RuleBasedStateMachine):
         self.remember()
         self.check_deadlines()
         self.check_preparation()
-        self.fresh.clear()
         assert len(cluster.watch.clock.pauses) <= 64
         assert set(cluster.watch.unknown_until) <= {n for n in self.names if before[n][0] == "unknown"}
 

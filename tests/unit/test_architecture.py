@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("protocol", "composefile", "controlplane", "nodeagent", "ropeteam")
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
