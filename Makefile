@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+TOOLS := .venv/bin/ruff
 YES ?=
 # Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation browser docker))
@@ -15,35 +16,36 @@ help: ## show this list
 setup: ## make .venv with pinned versions; installs what is missing, and says so (YES=1: without asking)
 	@YES=$(YES) sh scripts/setup.sh dev
 
-$(PYTHON):
+# There once .venv has the tools for work, which the demo alone does not install.
+$(TOOLS):
 	@YES=$(YES) sh scripts/setup.sh dev
 
-check: $(PYTHON) ## format, lint, types, import contracts, unit tests, 40 short simulations; under a minute
+check: $(TOOLS) ## format, lint, types, import contracts, unit tests, 40 short simulations; under a minute
 	$(PYTHON) -m ruff format --check --quiet .
 	$(PYTHON) -m ruff check --quiet .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports --no-cache
 	$(PYTEST) -q tests/unit $(wildcard tests/simulation)
 
-test: $(PYTHON) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
+test: $(TOOLS) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
 	$(PYTEST) $(LEVELS)
 
-unit: $(PYTHON) ## unit tests
+unit: $(TOOLS) ## unit tests
 	$(PYTEST) -q tests/unit
 
-simulate: $(PYTHON) ## 500 seeds of one simulated hour each
+simulate: $(TOOLS) ## 500 seeds of one simulated hour each
 	ROPE_SIM_SEEDS=500 ROPE_SIM_MINUTES=60 $(PYTEST) -q -n 2 tests/simulation
 
-loopback: $(PYTHON) ## real sockets, fake Docker
+loopback: $(TOOLS) ## real sockets, fake Docker
 	$(PYTEST) -q tests/loopback
 
-docker: $(PYTHON) ## real Docker Engines on several hosts (needs root)
+docker: $(TOOLS) ## real Docker Engines on several hosts (needs root)
 	$(PYTEST) -q tests/docker
 
-browser: $(PYTHON) ## the dashboard in Chromium
+browser: $(TOOLS) ## the dashboard in Chromium
 	$(PYTEST) -q tests/browser
 
-bench: $(PYTHON) ## measure
+bench: $(TOOLS) ## measure
 	$(PYTHON) -m benchmarks
 
 demo: ## a Center and three hosts with real Docker Engines on this machine (YES=1: without asking)
@@ -58,7 +60,7 @@ demo-return: ## give the host without power its power back
 demo-down: ## take the demo down, leaving nothing behind
 	@$(PYTHON) -m lab demo-down
 
-fmt: $(PYTHON) ## format and fix what can be fixed
+fmt: $(TOOLS) ## format and fix what can be fixed
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
