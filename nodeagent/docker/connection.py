@@ -71,7 +71,7 @@ class Stream:
                 del self._rest[: end + 1]
                 if self._skipping:
                     self._skipping = False
-                elif line.strip():
+                elif line.strip() and len(line) <= LINE_MAX:
                     return line
                 continue
             if len(self._rest) > LINE_MAX:

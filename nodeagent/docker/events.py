@@ -25,6 +25,9 @@ ACTIONS = (
 IDLE_S = 300.0
 """Silence after which the stream is opened anew: a dead TCP connection looks just like a quiet engine."""
 
+OPEN_S = 10.0
+"""Deadline for the beginning of the stream."""
+
 BACKOFF_S = 0.2
 BACKOFF_MAX_S = 5.0
 
@@ -51,9 +54,8 @@ async def listen(connection: Connection, cluster: str, node: str) -> AsyncGenera
                 async for event in stream:
                     failures = 0
                     yield event
-        except DockerFault as fault:
-            if fault.kind == "timeout" and failures == 0:
-                continue
+            continue
+        except DockerFault:
             if failures == 0:
                 yield LOST
         failures += 1
@@ -66,19 +68,27 @@ def backoff_s(failures: int, chance: float) -> float:
 
 
 async def _one_stream(connection: Connection, cluster: str, node: str) -> AsyncGenerator[DockerEvent, None]:
+    """One stream from its opening to its break (DockerFault) or to a long silence (the end)."""
     filters = {
         "type": ["container"],
         "event": ACTIONS,
         "label": [f"{names.LABEL_CLUSTER}={cluster}", f"{names.LABEL_NODE}={node}"],
     }
     params = {"filters": msgspec.json.encode(filters).decode()}
-    async with connection.stream("GET", "events", params=params) as stream:
+    async with connection.stream("GET", "events", params=params, deadline_s=OPEN_S) as stream:
         yield LOST
-        while (line := await stream.line(IDLE_S)) is not None:
+        while True:
+            try:
+                line = await stream.line(IDLE_S)
+            except DockerFault as fault:
+                if fault.kind == "timeout":
+                    return
+                raise
+            if line is None:
+                raise DockerFault("engine_down", "Docker ended its event stream")
             event = read_event(line)
             if event is not None:
                 yield event
-    raise DockerFault("engine_down", "Docker ended its event stream")
 
 
 def read_event(line: bytes) -> DockerEvent | None:

@@ -1,0 +1,155 @@
+"""Figures of this machine and its containers, gathered beside the heartbeat, which only reads the latest (DESIGN §3.3).
+
+Three gatherers that cannot hold each other up: the machine, the disk, Docker. When Docker hangs, its figures go and the
+others go on; when the disk hangs, so do its own. Decides nothing. Made and run by the agent's `app`, read by its link.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # it has no types, and its stubs are one more dependency
+
+from nodeagent.core.container import Container, Docker, DockerFault, Usage
+from nodeagent.listening import listening_ports
+from protocol.messages import Capacity
+
+PERIOD_S = 5.0
+
+USAGE_S = 4.0
+"""Deadline for the figures of one container."""
+
+USAGE_AT_ONCE = 16
+"""Containers asked for at once. Docker 20.10 answers with its next sample, up to a second later, so that few at once
+would take longer than a period; waiting costs it nothing."""
+
+_MIB = 1024 * 1024
+_GIB = 1024 * _MIB
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest figures. `cpu_percent` of the whole machine, `load` over one minute, `disk_…` of Docker's disk,
+    memory in MiB, disk in GiB, 0 = not known yet. `ports`: something listens there, within the lease range or below,
+    sorted. `usage`: container id -> what it uses, only of running containers that Docker answered for.
+    """
+
+    cpu_percent: float = 0.0
+    load: float = 0.0
+    mem_free_mb: float = 0.0
+    mem_total_mb: float = 0.0
+    disk_free_gb: float = 0.0
+    disk_total_gb: float = 0.0
+    ports: tuple[int, ...] = ()
+    usage: dict[str, Usage] = {}
+
+
+class Meters:
+    """Gathers `latest` while `run()` runs. `containers` gives those the agent knows of, without asking Docker."""
+
+    def __init__(
+        self,
+        docker: Docker,
+        disk_root: str,
+        containers: Callable[[], tuple[Container, ...]],
+        *,
+        port_from: int = 20000,
+        port_to: int = 29999,
+        period_s: float = PERIOD_S,
+    ) -> None:
+        """`disk_root`: a folder on the disk to watch (`EngineInfo.disk_root`); where this process cannot see it, its
+        nearest parent counts.
+        """
+        self.latest = Readings()
+        self._docker = docker
+        self._disk_root = _nearest(Path(disk_root))
+        self._containers = containers
+        self._ports = (port_from, port_to)
+        self._period_s = period_s
+        self._cpu = _cpu_times()
+
+    async def run(self) -> None:
+        """Gather until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self._gather_machine))
+            group.create_task(self._repeat(self._gather_disk))
+            group.create_task(self._repeat(self._gather_usage))
+
+    def capacity(self) -> Capacity:
+        """What the machine has. Measured anew only before the first readings are in."""
+        readings = self.latest
+        memory = readings.mem_total_mb * _MIB or psutil.virtual_memory().total
+        disk = readings.disk_total_gb * _GIB or psutil.disk_usage(self._disk_root).total
+        return Capacity(cpus=float(os.cpu_count() or 1), memory=round(memory), disk=round(disk))
+
+    async def _repeat(self, gather: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await gather()
+            await asyncio.sleep(self._period_s)
+
+    async def _gather_machine(self) -> None:
+        # In a thread: the kernel's tables may be long.
+        memory, load, ports, cpu = await asyncio.to_thread(self._read_machine)
+        self.latest = msgspec.structs.replace(
+            self.latest,
+            cpu_percent=cpu_percent(self._cpu, cpu),
+            load=load,
+            mem_free_mb=round(memory[0] / _MIB, 1),
+            mem_total_mb=memory[1] / _MIB,
+            ports=ports,
+        )
+        self._cpu = cpu
+
+    def _read_machine(self) -> tuple[tuple[int, int], float, tuple[int, ...], tuple[float, float]]:
+        memory = psutil.virtual_memory()
+        return (memory.available, memory.total), os.getloadavg()[0], listening_ports(*self._ports), _cpu_times()
+
+    async def _gather_disk(self) -> None:
+        # Without a deadline: a thread cannot be cancelled, and a new one at each period would pile up.
+        try:
+            disk = await asyncio.to_thread(psutil.disk_usage, self._disk_root)
+        except OSError:
+            return
+        self.latest = msgspec.structs.replace(
+            self.latest, disk_free_gb=round(disk.free / _GIB, 3), disk_total_gb=disk.total / _GIB
+        )
+
+    async def _gather_usage(self) -> None:
+        running = [c.id for c in self._containers() if c.status == "running"]
+        places = asyncio.Semaphore(USAGE_AT_ONCE)
+        usage: dict[str, Usage] = {}
+
+        async def ask(container_id: str) -> None:
+            async with places:
+                try:
+                    async with asyncio.timeout(USAGE_S):
+                        usage[container_id] = await self._docker.usage(container_id)
+                except (DockerFault, TimeoutError):
+                    # No figure is better than an old one; why Docker does not answer is the watcher's business.
+                    return
+
+        async with asyncio.TaskGroup() as group:
+            for container_id in running:
+                group.create_task(ask(container_id))
+        self.latest = msgspec.structs.replace(self.latest, usage=usage)
+
+
+def cpu_percent(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Percent of the whole machine that was busy between two readings of (busy seconds, all seconds)."""
+    busy, whole = after[0] - before[0], after[1] - before[1]
+    return round(min(100.0, max(0.0, busy / whole * 100)), 1) if whole > 0 else 0.0
+
+
+def _cpu_times() -> tuple[float, float]:
+    # psutil.cpu_percent() remembers per thread, and ours change.
+    times = psutil.cpu_times()._asdict()
+    # The kernel counts the time of guests in user and nice already.
+    whole = float(sum(times.values())) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
+    return whole - times["idle"] - times.get("iowait", 0.0), whole
+
+
+def _nearest(path: Path) -> str:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return str(path)
