@@ -126,6 +126,11 @@ class Engine:
         query = urllib.parse.urlencode({"fromImage": reference})
         _refuse_stream_error(self.call("POST", f"/images/create?{query}").decode())
 
+    def remove_volumes(self) -> None:
+        """Remove every volume (`prune` of newer engines keeps named ones)."""
+        for found in self.get("/volumes")["Volumes"] or []:
+            self.call("DELETE", f"/volumes/{urllib.parse.quote(found['Name'])}?force=1")
+
     def remove_networks(self, label: str) -> None:
         """Remove the networks that carry this label (`key=value`)."""
         query = urllib.parse.urlencode({"filters": json.dumps({"label": [label]})})

@@ -179,8 +179,8 @@ class Host:
         self.wait_engine()
         for container in self.engine.containers(everything=True):
             self.engine.remove(container["Id"])
-        for kind in ("volumes", "networks"):
-            self.engine.call("POST", f"/{kind}/prune")
+        self.engine.remove_volumes()
+        self.engine.call("POST", "/networks/prune")
 
     # -- programs ---------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,19 @@ def test_engines_are_separate_and_hold_the_same_images(hosts: list[Host]) -> Non
     assert [len(host.engine.containers()) for host in hosts] == [1, 0, 0, 0]
 
 
+def test_a_host_is_tidied_whatever_a_test_did(hosts: list[Host]) -> None:
+    for number, host in enumerate(hosts):
+        host.engine.run("web", "rope-demo/web:1", Binds=["kept:/data"])
+        host.engine.call("POST", "/networks/create", {"Name": "team"})
+        (host.power_off, host.cut, host.pause_engine, host.kill_engine)[number]()
+    for host in hosts:
+        host.tidy()
+        assert host.engine.containers(everything=True) == []
+        assert not host.engine.get("/volumes")["Volumes"]
+        assert {found["Name"] for found in host.engine.get("/networks")} == {"bridge", "host", "none"}
+        assert host.engine.image_id("rope-demo/web:1")
+
+
 def test_a_container_answers_from_outside_and_from_another_host(hosts: list[Host]) -> None:
     start_web(hosts[0], "2")
     container = hosts[0].engine.inspect("web")
