@@ -200,6 +200,7 @@ class _Composer:
         self._depth = 0
 
     def document(self) -> Node | None:
+        """The root node; None when the file has no content."""
         root: Node | None = None
         documents = 0
         for event in self._events:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.composefile.sample import compose, service, web, web_error
+from tests.unit.composefile.sample import compose, errors, service, web, web_error
 
 FRONT = "networks: {front: }\n"
 
@@ -39,6 +39,11 @@ def test_the_default_network_is_there_when_used() -> None:
 )
 def test_errors(written: str, field: str) -> None:
     assert web_error(f"networks: {written}", FRONT).field == f"services.web.{field}"
+
+
+def test_one_wrong_item_hides_no_other() -> None:
+    found = errors(service("networks: [$x, back]", FRONT))
+    assert [p.field for p in found] == ["services.web.networks[0]", "services.web.networks[1]"]
 
 
 def test_a_name_is_checked() -> None:

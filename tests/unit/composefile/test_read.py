@@ -18,7 +18,6 @@ from protocol.spec import (
 )
 from tests.unit.composefile.sample import FILE, compose, errors, service
 
-
 WEB = ServiceSpec(
     name="web",
     image="registry.example.com:5000/team/web:1.4@sha256:" + "ab" * 32,
@@ -216,6 +215,16 @@ services:
     assert (web.movable, web.placement.strategy, web.placement.preferred) == (False, "labels", {"rack": "r1"})
     assert (db.movable, db.placement.strategy) == (True, None)
     assert Constraint(key="labels.region", value="a") in db.placement.constraints
+
+
+def test_a_services_own_wish_replaces_the_projects() -> None:
+    text = """
+x-rope: {labels: {required: {region: a}, preferred: {rack: r1}}}
+services: {web: {image: x, x-rope: {labels: {required: {rack: r2}, preferred: {region: b}}}}}
+"""
+    placement = compose(text).spec.services["web"].placement
+    assert placement.constraints == (Constraint(key="labels.rack", value="r2"),)
+    assert placement.preferred == {"region": "b"}
 
 
 def test_undeclared_volumes_and_networks_are_errors() -> None:
