@@ -1,0 +1,40 @@
+"""Whether a node's engine and disk can take work, and when what runs there may be moved (DESIGN §4, Engine down)."""
+
+from typing import NamedTuple
+
+from controlplane.core.node import DISK_FREE_MIN
+
+BEATS = 3
+"""Heartbeats in a row that say the engine is down."""
+MOVE_S = 60.0
+"""Unschedulable for so long: replicas move where they can."""
+DISK_SLACK = 0.01
+"""Share of free disk beyond the limit before a full disk counts as mended."""
+
+ENGINE_DOWN = "Docker does not answer"
+
+
+class EngineHealth(NamedTuple):
+    """`reason`: why nothing new may come, "" = it may. `may_move`: what is there may be started elsewhere."""
+
+    reason: str
+    may_move: bool
+
+
+def judge(*, reason: str, since: float, engine_bad: int, disk_free: float | None, now: float) -> EngineHealth:
+    """Judge one node. `reason`, `since` (wall seconds): as recorded; `engine_bad`: bad heartbeats in a row;
+    `disk_free`: share 0..1, None = not known; `now`: wall seconds.
+    """
+    found = _reason(reason, engine_bad, disk_free)
+    lasting = bool(found) and bool(reason) and now - since >= MOVE_S
+    return EngineHealth(found, lasting)
+
+
+def _reason(reason: str, engine_bad: int, disk_free: float | None) -> str:
+    if engine_bad >= BEATS or (engine_bad and reason == ENGINE_DOWN):
+        return ENGINE_DOWN
+    if disk_free is not None:
+        limit = DISK_FREE_MIN + (DISK_SLACK if reason.startswith("disk") else 0.0)
+        if disk_free < limit:
+            return reason if reason.startswith("disk") else f"disk {disk_free * 100:.0f} % free"
+    return ""
