@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz`, `/metrics`: is it serving, can it work, and a few counts. Open to all, so no names in them."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
@@ -27,8 +27,9 @@ KEPT = 60
 class Pulse:
     """How late the event loop is. Run by the app beside the server."""
 
-    def __init__(self) -> None:
-        self._late: list[float] = []
+    def __init__(self, period_s: float = PERIOD_S) -> None:
+        self._period_s = period_s
+        self._late: deque[float] = deque(maxlen=KEPT)
 
     def lag_s(self) -> float:
         """The worst of the last 15 s, seconds."""
@@ -38,9 +39,9 @@ class Pulse:
         """Measure until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + PERIOD_S
-            await asyncio.sleep(PERIOD_S)
-            self._late = [*self._late[1 - KEPT :], max(0.0, clock() - due)]
+            due = clock() + self._period_s
+            await asyncio.sleep(self._period_s)
+            self._late.append(max(0.0, clock() - due))
 
 
 async def healthz(call: Call) -> Response:

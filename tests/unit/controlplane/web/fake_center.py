@@ -26,6 +26,8 @@ class FakeSubscription:
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Changes | None] = asyncio.Queue()
+        self.loop = asyncio.get_running_loop()
+        """The test client runs the app in a thread of its own."""
 
     async def next(self) -> Changes | None:
         """The next commit."""

@@ -31,7 +31,7 @@ def test_only_health_is_open(row: Row, center: FakeCenter) -> None:
 
 @pytest.mark.parametrize("value", ["Bearer wrong", "Basic correct-horse", "correct-horse", "Bearer", "Bearer \u00e9"])
 def test_a_wrong_credential_is_refused(value: str, center: FakeCenter) -> None:
-    got = center.client().get("/api/v1/nodes", headers={"Authorization": value.encode("latin-1")})
+    got = center.client().get("/api/v1/nodes", headers={b"Authorization": value.encode("latin-1")})
     assert got.status_code == 401
 
 
