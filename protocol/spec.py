@@ -186,7 +186,20 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 
 def fingerprint(value: object) -> str:
     """64 hex characters that are equal for equal specifications, whatever the order of their mappings."""
-    return hashlib.sha256(_ENCODER.encode(value)).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(_spelt_out(value))).hexdigest()
+
+
+def _spelt_out(value: object) -> object:
+    """Every field by name: msgspec leaves out a default only when it is the very same object."""
+    match value:
+        case msgspec.Struct():
+            return {name: _spelt_out(getattr(value, name)) for name in value.__struct_fields__}
+        case dict():
+            return {key: _spelt_out(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_spelt_out(item) for item in value]
+        case _:
+            return value
 
 
 def container_fingerprint(want: DesiredReplica) -> str:
