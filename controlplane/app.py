@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 
 import msgspec
@@ -53,46 +53,92 @@ CLUSTER_BYTES = 8
 _log = logging.getLogger(__name__)
 
 
+class Center:
+    """The parts, joined: what `serve` runs. Tests look into it."""
+
+    def __init__(self, settings: Settings, store: Store, identity: Identity, cluster: Cluster, token: str) -> None:
+        self.settings = settings
+        self.store = store
+        self.identity = identity
+        self.clock = SystemClock()
+        self.hub = Hub(self.clock.now)
+        self.controller = Controller(cluster, store, self.hub, self.clock)
+        self.pulse = Pulse()
+        self.token = token
+        """The admin token, when it was made just now; else ""."""
+
+
 async def run(settings: Settings, listener: socket.socket) -> None:
     """Run the Center until SIGTERM or SIGINT. Raises StoreRefused before anything is changed; StoreBroken later."""
+    with _stop_signals() as stop:
+        async with opened(settings) as center:
+            await serve(center, listener, stop)
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Center]:
+    """Lock and read the data folder, or make it. Raises StoreRefused."""
     with locked_folder(settings.data) as folder:
         async with open_database(folder) as store:
             meta, records = await store.load()
             identity = open_identity(folder, new_cluster=meta is None)
             meta = await _meta(store, meta, restored=settings.restored)
             token = await _admin_token(store, settings)
-            clock = SystemClock()
             nodes = {r.name: (r.state, r.held) for r in records if isinstance(r, Node)}
-            cluster = Cluster(meta, Volatile(watch=detector.first(clock.now().mono, nodes)), records)
-            hub = Hub(clock.now)
-            controller, pulse = Controller(cluster, store, hub, clock), Pulse()
-            host, port = listener.getsockname()[:2]
-            url = f"http://{netloc(host, port)}"
-            web = routes(
-                door.Door(
-                    controller=controller,
-                    figures=hub,
-                    journal=store,
-                    feed=controller.feed,
-                    settings=door.Settings(
-                        public_url=settings.public_url or url,
-                        admin_token_hash=await store.admin_token_hash(),
-                        fingerprint=identity.fingerprint,
-                        version=metadata.version("ropeteam"),
-                    ),
-                    now=clock.now,
-                    faults=controller.faults,
-                    lag_s=pulse.lag_s,
-                )
-            )
-            app = application([*web, *_agent_routes(controller, hub, identity, clock)])
-            await _serve(controller, hub, pulse, _Server(app, listener, _greeting(url, token)))
+            watch = detector.first(SystemClock().now().mono, nodes)
+            yield Center(settings, store, identity, Cluster(meta, Volatile(watch=watch), records), token)
 
 
-def _agent_routes(controller: Controller, hub: Hub, identity: Identity, clock: SystemClock) -> list[BaseRoute]:
+async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Run until `stop`, then end in order: agents are told, requests get `SHUTDOWN_S`. Raises StoreBroken."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://{netloc(host, port)}"
+    web = routes(await _door(center, url))
+    server = _Server(application([*web, *_agent_routes(center)]), listener, _greeting(url, center.token))
+    gc.collect()
+    gc.freeze()  # what was loaded stays: collections need not look at it again
+    async with asyncio.TaskGroup() as tasks:
+        inner = [
+            tasks.create_task(center.controller.run(), name="controller"),
+            tasks.create_task(center.pulse.run(), name="pulse"),
+        ]
+        http = tasks.create_task(server.run_until_told(), name="http")
+        await stop.wait()
+        _log.info("stopping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await center.hub.dismiss()
+        server.should_exit = True
+        await http
+        for task in inner:
+            task.cancel()
+
+
+async def _door(center: Center, url: str) -> door.Door:
+    """What the web ring may use."""
+    return door.Door(
+        controller=center.controller,
+        figures=center.hub,
+        journal=center.store,
+        feed=center.controller.feed,
+        settings=door.Settings(
+            public_url=center.settings.public_url or url,
+            admin_token_hash=await center.store.admin_token_hash(),
+            fingerprint=center.identity.fingerprint,
+            version=metadata.version("ropeteam"),
+        ),
+        now=center.clock.now,
+        faults=center.controller.faults,
+        lag_s=center.pulse.lag_s,
+    )
+
+
+def _agent_routes(center: Center) -> list[BaseRoute]:
+    registration = Registration(center.controller, center.identity, center.clock.now)
+    endpoint = Endpoint(center.controller, center.hub, center.identity, center.clock.now)
     return [
-        Route(REGISTER_PATH, Registration(controller, identity, clock.now).register, methods=["POST"]),
-        WebSocketRoute(SESSION_PATH, Endpoint(controller, hub, identity, clock.now).serve),
+        Route(REGISTER_PATH, registration.register, methods=["POST"]),
+        WebSocketRoute(SESSION_PATH, endpoint.serve),
     ]
 
 
@@ -172,27 +218,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `_stop_signals`."""
         yield
-
-
-async def _serve(controller: Controller, hub: Hub, pulse: Pulse, server: _Server) -> None:
-    gc.collect()
-    gc.freeze()  # what was loaded stays: collections need not look at it again
-    with _stop_signals() as stop:
-        async with asyncio.TaskGroup() as tasks:
-            inner = [
-                tasks.create_task(controller.run(), name="controller"),
-                tasks.create_task(pulse.run(), name="pulse"),
-            ]
-            http = tasks.create_task(server.run_until_told(), name="http")
-            await stop.wait()
-            _log.info("stopping")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL_S):
-                    await hub.dismiss()
-            server.should_exit = True
-            await http
-            for task in inner:
-                task.cancel()
 
 
 @contextlib.contextmanager

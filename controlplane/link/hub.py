@@ -89,7 +89,10 @@ class Hub:
             rope.usage = _usage(heartbeat, bad_before)
 
     async def dismiss(self) -> None:
-        """The Center goes away for a moment: tell every agent when to come back; returns when all sessions are closed."""
+        """Tell every agent when to come back, for a restart of the Center; returns when all sessions are closed.
+
+        An agent that does not read keeps it waiting: give it a deadline.
+        """
         live = [rope.session for rope in self._ropes.values() if rope.session is not None]
         spread_s = min(BACK_MAX_S - BACK_MIN_S, len(live) / BACK_PER_S)
         for place, session in enumerate(live):

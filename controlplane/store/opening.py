@@ -6,6 +6,7 @@ Looks first through a read-only connection, so that a file that is refused keeps
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def _make(path: Path) -> bool:
     return True
 
 
+@contextmanager
+def _left_alone(path: Path) -> Iterator[None]:
+    """Take away the side files that SQLite makes even for reading, unless they were there."""
+    sides = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+    ours = [side for side in sides if not side.exists()]
+    try:
+        yield
+    finally:
+        for side in ours:
+            side.unlink(missing_ok=True)
+
+
 def _read_only(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
@@ -105,11 +118,12 @@ async def _check(path: Path) -> None:
     if magic != _MAGIC:
         raise StoreRefused(f"{path} is not a database; it was left untouched. Restore it from your backup")
     try:
-        async with aiosqlite.connect(_read_only(path), uri=True) as connection:
-            application = await _number(connection, "PRAGMA application_id")
-            version = await _number(connection, "PRAGMA user_version")
-            verdict = await _text(connection, "PRAGMA quick_check(1)")
-            tables = await _number(connection, "SELECT count(*) FROM sqlite_schema")
+        with _left_alone(path):
+            async with aiosqlite.connect(_read_only(path), uri=True) as connection:
+                application = await _number(connection, "PRAGMA application_id")
+                version = await _number(connection, "PRAGMA user_version")
+                verdict = await _text(connection, "PRAGMA quick_check(1)")
+                tables = await _number(connection, "SELECT count(*) FROM sqlite_schema")
     except sqlite3.Error as error:
         raise StoreRefused(f"{path} is damaged ({error}); it was left untouched. Restore your backup") from error
     if verdict != "ok":
