@@ -20,7 +20,7 @@ _STOPS = 1
 
 def steps_to(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
     """The steps of a deploy, update, rollback or scale. Levels: stops; then per level of dependencies the starts, all
-    at once, and the replaces, one at a time.
+    at once, and the replaces, one at a time. A scale replaces nothing: it does not go on with an update that failed.
     """
     have = {r.id: r for r in draft.replicas_of(target.project)}
     wanted = [
@@ -33,7 +33,7 @@ def steps_to(draft: Draft, deployment: Deployment, target: Revision) -> tuple[St
         level = 2 * depth[key.service] + 2
         if replica is None or replica.wanted is None or replica.ending:
             steps.append(Step(kind="start", level=level, service=key.service, replica=key))
-        elif needs_replacing(draft, replica, target):
+        elif deployment.kind != "scale" and needs_replacing(draft, replica, target):
             steps.append(Step(kind="replace", level=level + 1, service=key.service, replica=key))
     return ordered(steps)
 

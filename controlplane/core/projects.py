@@ -5,7 +5,7 @@ A newer deploy supersedes a running one; what else comes meanwhile waits its tur
 
 import msgspec
 
-from controlplane.core import rollout
+from controlplane.core import diff, rollout
 from controlplane.core.command import Accepted, Deploy, RemoveProject, Restart, Rollback, Scale
 from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
 from controlplane.core.draft import Draft
@@ -29,12 +29,18 @@ def deploy(draft: Draft, command: Deploy) -> Accepted:
     if current is not None and current.fingerprint == print_ and not removing:
         if running is not None and running.revision == current.number and running.kind in ("deploy", "update"):
             return Accepted(project=project.code, revision=current.number, deployment=running.id)
-        if not project.failed:
+        if not project.failed and _is_there(draft, project, current):
             return Accepted(project=project.code, revision=current.number, unchanged=True)
         return _begin(draft, project, "update", current.number, command.actor)
     revision = _add_revision(draft, project, spec, print_, command.source, command.actor)
     project = msgspec.structs.replace(project, last_revision=revision.number)
     return _begin(draft, project, "update" if current else "deploy", revision.number, command.actor)
+
+
+def _is_there(draft: Draft, project: Project, current: Revision) -> bool:
+    """True when no step is left to the current revision."""
+    asked = Deployment(id=0, project=project.code, kind="update", revision=current.number, created_at=draft.now.wall)
+    return not diff.steps_to(draft, asked, current)
 
 
 def scale(draft: Draft, command: Scale) -> Accepted:

@@ -90,7 +90,10 @@ def _adopt(draft: Draft, deployment: Deployment, revision: Revision, made: tuple
     """Replicas whose container is the same under the new revision belong to it without being touched."""
     stepped = {s.replica for s in made}
     for replica in draft.replicas_of(deployment.project):
-        if replica.id not in stepped and replica.wanted is not None:
+        if replica.id in stepped or replica.wanted is None:
+            continue
+        had = draft.revision(replica.id.project, replica.wanted.revision)
+        if diff.same_container(had, revision, replica.id.service):
             wanted = msgspec.structs.replace(replica.wanted, revision=revision.number)
             draft.put(msgspec.structs.replace(replica, revision=revision.number, wanted=wanted))
 

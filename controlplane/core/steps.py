@@ -200,8 +200,7 @@ def _failure(step: Step, wanted: Assignment) -> str:
         failed = failed or (wanted.state == "stopped" and wanted.exit_code not in (0, None))
     if not failed:
         return ""
-    code = f" (exit code {wanted.exit_code})" if wanted.exit_code is not None else ""
-    return f"{step.replica} failed on {wanted.node}: {wanted.reason or wanted.health}{code}"
+    return f"{step.replica} failed on {wanted.node}: {wanted.reason or wanted.health}"
 
 
 def _why(replica: Replica) -> str:

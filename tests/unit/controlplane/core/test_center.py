@@ -339,3 +339,19 @@ def test_an_older_session_changes_nothing() -> None:
     world.run(1)
     assert world.cluster.nodes[agent.name].state == "online"
     assert world.all_running()
+
+
+def test_a_scale_after_a_failed_update_does_not_go_on_with_it() -> None:
+    world = World()
+    deployed(world, a_service(replicas=3))
+    for agent in world.agents.values():
+        agent.fails["web:bad"] = "exit 1"
+    bad = a_service(replicas=3, image="web:bad")
+    deployed(world, bad)
+    scaled = world.send(Scale(project="shop", services={"web": 2}))
+    world.until(lambda: world.deployment(scaled.deployment).state in ENDED)
+    assert world.deployment(scaled.deployment).state == "succeeded"
+    assert [r.revision for r in world.replicas()] == [3, 1]
+    world.send(Scale(project="shop", services={"web": 3}))
+    world.run(10)
+    assert not world.send(Deploy(spec=a_project("shop", bad))).unchanged, "it is not what runs"
