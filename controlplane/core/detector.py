@@ -110,11 +110,6 @@ class _Look(NamedTuple):
     counts: bool
     """It was online within `WINDOW_S`, or may be: the guard counts it."""
 
-    @property
-    def gone(self) -> bool:
-        """Offline and free to move already."""
-        return self.state == "offline" and not self.held
-
 
 class _Round(NamedTuple):
     """One call: what was known, what is seen, and what each node not simply online is `after` it."""
@@ -199,7 +194,7 @@ def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -
         watch,
         unknown_until=until,
         absences=_absences(now),
-        confirmed=frozenset(n for n in watch.confirmed if n in looks and after[n] != "online" and not looks[n].gone),
+        confirmed=frozenset(n for n in watch.confirmed if n in looks and after[n] != "online"),
         hold=guarded.hold,
         isolated=bool(stuck) or (watch.isolated and not found),
     )
@@ -271,12 +266,12 @@ def _ask_guard(now: _Round) -> _Guarded:
     if now.watch.hold is None and not waiting and not due:
         return _Guarded(None)
     confirmed = now.watch.confirmed
-    queue = [n for n in _longest_first(waiting, now) + _longest_first(due, now) if n not in confirmed]
+    queue = [n for n in _longest_first(waiting + due, now) if n not in confirmed]
     away = {n for n, at in now.looks.items() if not at.back}
     counted = {n for n in now.nodes if n not in now.looks or now.looks[n].counts}
     if now.watch.hold is not None or waiting:
         # Held nodes without a hold: the Center was started again in the middle of one.
-        hold = now.watch.hold or guard.begin(now.reading, counted.union(waiting))
+        hold = now.watch.hold or guard.begin(now.reading, counted)
         hold = msgspec.structs.replace(hold, members=hold.members.union(queue) & now.nodes.keys())
         resting = now.reading < now.watch.clock.not_before
         step = guard.proceed(hold, now.reading, away, tuple(queue), anyone_online=now.anyone_online, resting=resting)

@@ -75,6 +75,19 @@ class Cluster:
             self.last[name] = self.now
             self.connected[name], self.aborted[name] = True, False
 
+    def register(self, name: str) -> None:
+        """A new node whose agent has not connected yet."""
+        self.nodes[name] = ("unknown", False)
+        self.last[name], self.connected[name], self.aborted[name] = None, False, False
+        self.cut.add(name)
+
+    def start_again(self) -> None:
+        """The Center is killed and started: no session, nobody seen."""
+        for name in self.nodes:
+            self.last[name], self.connected[name], self.aborted[name] = None, False, False
+            self.cut.add(name)
+        self.watch = detector.first(self.now, self.nodes)
+
     def states(self) -> dict[str, str]:
         return {name: f"{state} (held)" if held else state for name, (state, held) in self.nodes.items()}
 

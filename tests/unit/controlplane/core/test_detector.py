@@ -170,12 +170,28 @@ def test_an_operators_word_counts_for_an_unknown_node_of_an_isolated_center() ->
 def test_a_node_registered_later_has_30_s_of_its_own_and_is_no_loss() -> None:
     cluster = Cluster("a")
     cluster.run(100)
-    cluster.nodes["new"] = ("unknown", False)
-    cluster.last["new"], cluster.connected["new"], cluster.aborted["new"] = None, False, False
+    cluster.register("new")
     assert cluster.run(29) == []
     (verdict,) = cluster.run(2)
     assert (verdict.node, verdict.state, verdict.held) == ("new", "offline", False)
     assert cluster.alarms == []
+
+
+def test_a_first_node_that_never_connects_isolates_nobody() -> None:
+    cluster = Cluster()
+    cluster.register("a")
+    cluster.run(31)
+    assert cluster.states() == {"a": "offline"}
+    assert cluster.alarms == []
+
+
+def test_a_pause_while_isolated_gives_no_second_alarm() -> None:
+    cluster = Cluster("a", "b", seen=False)
+    cluster.run(40)
+    cluster.step(gap_s=3.0)
+    cluster.run(40)
+    assert [text[:15] for text in cluster.alarms] == ["Center isolated", "the Center stoo"]
+    assert cluster.eased == []
 
 
 def test_a_removed_node_is_forgotten() -> None:
@@ -184,7 +200,7 @@ def test_a_removed_node_is_forgotten() -> None:
     cluster.come_back("b")
     del cluster.nodes["a"]
     cluster.run(20)
-    cluster.nodes["a"] = ("unknown", False)
+    cluster.register("a")
     assert cluster.run(29) == []
 
 
@@ -250,6 +266,17 @@ def test_a_long_pause_is_like_a_start_for_those_not_heard_since() -> None:
     cluster.run(60)
     assert cluster.states() == {"a": "offline", "b": "online", "c": "online"}
     assert 30.0 <= cluster.when("a", "offline") - paused_until <= 30.5
+
+
+def test_a_long_pause_gives_an_unknown_node_its_30_s_again() -> None:
+    cluster = Cluster("a", "b", "c", seen=False)
+    cluster.run(2)
+    cluster.come_back("a", "b")
+    cluster.run(23)
+    cluster.step(gap_s=20.0)
+    paused_until = cluster.now
+    cluster.run(40)
+    assert cluster.when("c", "offline") - paused_until >= 30.0
 
 
 def test_a_suspended_machine_trusts_no_open_socket() -> None:

@@ -59,3 +59,20 @@ def test_a_suspension_sets_the_mark_to_its_end() -> None:
     clock, _ = advance(Clock(at=100.0, mark=0.0), 100.25, 60.0)
     assert clock.mark == 100.25
     assert clock.silence(0.1) == math.inf
+
+
+def test_a_gap_of_more_than_a_second_is_a_pause() -> None:
+    assert advance(Clock(at=100.0, mark=0.0), 101.0, 1.0)[1] == ""
+    assert advance(Clock(at=100.0, mark=0.0), 101.1, 1.1)[1] != ""
+
+
+def test_a_short_pause_does_not_shorten_the_rest_after_a_longer_one() -> None:
+    clock, _ = advance(Clock(at=100.0, mark=0.0), 112.0, 12.0)
+    clock, _ = advance(clock, 113.0, 1.0)
+    clock, _ = advance(clock, 115.0, 2.0)
+    assert clock.not_before == 112.0
+
+
+def test_a_short_suspension_takes_nothing_from_monotonic_time_but_its_own_gap() -> None:
+    clock, _ = advance(Clock(at=100.0, mark=0.0), 100.25, 5.0)
+    assert (clock.reading, clock.mark, clock.not_before) == (100.0, 0.0, 105.0)
