@@ -34,7 +34,9 @@ def add_bridge(bridge: str, address: str) -> None:
     subnet = str(ipaddress.IPv4Interface(address).network)
     if used := run("ip", "route", "show", "root", subnet).strip():
         raise LabError(f"the addresses {subnet} are in use on this machine: {used}")
-    run("ip", "link", "add", bridge, "type", "bridge")
+    # With an own hardware address: otherwise a bridge takes the lowest of its ports', and changes it as hosts come and
+    # go, which cuts the others off until their neighbour tables age.
+    run("ip", "link", "add", bridge, "address", mac(address), "type", "bridge")
     run("ip", "addr", "add", address, "dev", bridge)
     run("ip", "link", "set", bridge, "up")
 

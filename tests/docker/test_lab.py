@@ -111,6 +111,17 @@ def test_power_loss_ends_everything_and_the_disk_stays(lab: Lab, hosts: list[Hos
     assert "version 1" in wait_answer(host)
 
 
+def test_a_power_loss_does_not_change_the_bridge_for_the_others(lab: Lab, hosts: list[Host]) -> None:
+    """A bridge without an address of its own takes one of its ports', and the other hosts lose it for a while."""
+    device = Path("/sys/class/net") / lab.name / "address"
+    before = device.read_text()
+    for host in hosts:
+        host.power_off()
+        assert device.read_text() == before
+        host.power_on()
+        assert device.read_text() == before
+
+
 def test_a_pulled_cable_silences_a_host_that_runs_on(hosts: list[Host]) -> None:
     start_web(hosts[0])
     wait_answer(hosts[0])
