@@ -22,6 +22,9 @@ TIMEOUT_S = 35.0
 TRIES = 3
 """A request whose connection broke is sent again with the same Idempotency-Key, so it is done once."""
 
+RETRY_S = 0.8
+"""At most so long between two tries."""
+
 ANSWER_MAX = 256 * 1024 * 1024
 
 _EXIT = {401: Exit.SIGNED_OUT, 403: Exit.SIGNED_OUT, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT}
@@ -98,7 +101,7 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 if not left or isinstance(error, TimeoutError | ssl.SSLError):
                     raise self._unreachable(error) from error
-                time.sleep(random.uniform(0.1, 0.8))  # noqa: S311
+                time.sleep(random.uniform(RETRY_S / 8, RETRY_S))  # noqa: S311
         raise AssertionError("the last try returns or raises")
 
     def _once(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -6,8 +6,21 @@ from ropeteam.commands import deploying, looking, nodes, operating, processes
 from ropeteam.session import talks
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        try:
+            click.echo(f"rope {metadata.version('ropeteam')}")
+        except metadata.PackageNotFoundError:
+            click.echo("rope, run from a source tree")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="ropeteam", prog_name="rope")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 @talks
 def rope() -> None:
     """Deploy Compose projects onto your machines; when one machine falls, the others hold."""

@@ -1,12 +1,13 @@
 """Options that every talking command has, and the client made from them."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ropeteam.client import Client
-from ropeteam.output import Format
+if TYPE_CHECKING:
+    from ropeteam.client import Client
+
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -41,15 +42,17 @@ def reads(command: F) -> F:
     )
 
 
-def client(context: click.Context) -> Client:
+def client(context: click.Context) -> "Client":
     """The client for this command."""
+    from ropeteam.client import Client
+
     session = context.ensure_object(Session)
     return Client(session.url or DEFAULT_URL, session.token)
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: str) -> None:
-    if value and parameter.name is not None:
-        setattr(context.ensure_object(Session), parameter.name, value)
-
-
-__all__ = ["DEFAULT_URL", "Format", "Session", "client", "reads", "talks"]
+    """An option wins over one before the command's name, and both over the variable."""
+    name, session = parameter.name or "", context.ensure_object(Session)
+    by_variable = context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
+    if value and not (by_variable and getattr(session, name)):
+        setattr(session, name, value)

@@ -1,0 +1,199 @@
+"""The commands as a person or a script runs them."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.api import (
+    Candidate,
+    JoinTokenAnswer,
+    NodeTask,
+    Page,
+    PlanAnswer,
+    PlanStep,
+    Problem,
+)
+from ropeteam.fault import Exit
+from tests.unit.ropeteam.conftest import Rope
+from tests.unit.ropeteam.fake_api import FakeApi
+from tests.unit.ropeteam.samples import accepted, event, node, project, replica
+
+
+def test_nodes_for_people_scripts_and_shells(rope: Rope, api: FakeApi) -> None:
+    api.on("GET nodes", [node(), node("node-2", state="offline", held=True, last_seen_s=None)])
+    lines = rope("nodes").out.splitlines()
+    assert lines[0].split()[:3] == ["NODE", "STATE", "ADDRESS"]
+    assert lines[1].split()[:3] == ["node-1", "online", "10.0.0.1"]
+    assert "region=北京" in lines[1]
+    assert "offline (held)" in lines[2]
+    assert rope("nodes", "-o", "name").out == "node-1\nnode-2\n"
+    assert [n["state"] for n in json.loads(rope("nodes", "-o", "json").out)] == ["online", "offline"]
+
+
+def test_no_nodes_says_what_to_do_and_prints_no_data(rope: Rope, api: FakeApi) -> None:
+    api.on("GET nodes", [])
+    ran = rope("nodes")
+    assert ran.out == ""
+    assert "rope token create" in ran.err
+
+
+def test_a_node_is_shown_with_what_it_runs(rope: Rope, api: FakeApi) -> None:
+    task = NodeTask(
+        project_code="shop", service="web", replica=1, epoch=3, status="running", health="healthy", uptime="3h25m",
+        cpu_usage=1.5, mem_mb=40, outgoing=False,
+    )  # fmt: skip
+    api.on("GET nodes/node-1", node(tasks=(task,)))
+    out = rope("node", "show", "node-1").out
+    assert "shop/web/1" in out and "3h25m" in out
+
+
+@pytest.mark.parametrize("order", ["drain", "resume", "confirm-down"])
+def test_orders_to_a_node(order: str, rope: Rope, api: FakeApi) -> None:
+    api.on(f"POST nodes/node-1/{order}", node())
+    assert rope("node", order, "node-1").code == 0
+    assert [(a.method, a.path) for a in api.asked] == [("POST", f"nodes/node-1/{order}")]
+
+
+def test_labels_are_set_and_removed(rope: Rope, api: FakeApi) -> None:
+    api.on("PATCH nodes/node-1", node())
+    assert rope("node", "label", "node-1", "region=eu", "old-", "empty=").code == 0
+    assert json.loads(api.asked[0].body) == {"labels": {"region": "eu", "old": None, "empty": ""}}
+    assert rope("node", "label", "node-1", "what").code == Exit.USAGE
+
+
+def test_without_a_terminal_nobody_is_asked(rope: Rope, api: FakeApi) -> None:
+    for command in (("rm", "shop"), ("node", "rm", "node-1")):
+        ran = rope(*command)
+        assert ran.code == Exit.USAGE
+        assert "-y" in ran.err
+    assert not api.asked
+
+
+def test_a_node_is_removed(rope: Rope, api: FakeApi) -> None:
+    api.on("DELETE nodes/node-1", b"", status=204)
+    assert rope("node", "rm", "-y", "-f", "node-1").code == 0
+    assert api.asked[0].query == "force=true"
+
+
+def test_a_token_prints_the_command_that_uses_it(rope: Rope, api: FakeApi) -> None:
+    api.on("POST join-tokens", JoinTokenAnswer(id="1", token="rope1.x", expires_at="soon", join_command="rope agent x"))
+    assert rope("token", "create", "--ttl", "1h30m").out == "rope agent x\n"
+    assert json.loads(api.asked[0].body) == {"ttl_s": 5400.0, "name": ""}
+    assert rope("token", "create", "--ttl", "soon").code == Exit.USAGE
+
+
+def test_ps_shows_where_replicas_are_reached(rope: Rope, api: FakeApi) -> None:
+    bad = replica(2, state="failed", reason="exit 7\x1b[31m", health="none", node=None, ports=())
+    api.on("GET projects/shop", project(replicas=(replica(1), bad), state="degraded", message="1 of 2 healthy"))
+    ran = rope("ps", "shop")
+    assert "10.0.0.1:20001->80" in ran.out
+    assert "\\x1b[31m" in ran.out and "\x1b" not in ran.out, "text from containers never reaches the terminal raw"
+    assert "shop degraded: 1 of 2 healthy" in ran.err
+    assert rope("ps", "shop", "-o", "name").out == "shop/web/1\nshop/web/2\n"
+
+
+def test_ls_and_status(rope: Rope, api: FakeApi) -> None:
+    api.on("GET nodes", [node(), node("node-2", state="offline")])
+    api.on("GET projects", [project(), project(code="blog", state="interrupted", message="db/1 interrupted")])
+    assert rope("ls", "-o", "name").out == "shop\nblog\n"
+    assert "2/2" in rope("ls").out
+    ran = rope("status", "--check")
+    assert ran.code == 1
+    assert "nodes     2: 1 online, 1 offline" in ran.out
+    assert "blog interrupted: db/1 interrupted" in ran.out
+
+
+def test_events_are_lines_or_json_lines(rope: Rope, api: FakeApi) -> None:
+    api.on("GET events", Page(events=(event(1, "node-1 silent 15.2 s"), event(2)), next_after=2))
+    assert rope("events", "--project", "shop", "-n", "2").out.splitlines()[0].endswith("  node-1 silent 15.2 s")
+    assert api.asked[0].query == "limit=2&project=shop"
+    lines = rope("events", "-o", "json").out.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2]
+
+
+def test_scale_reads_service_equals_number(rope: Rope, api: FakeApi) -> None:
+    api.on("POST projects/shop/scale", accepted(), status=202)
+    assert rope("scale", "shop", "web=5", "db=0", "--detach").code == 0
+    assert json.loads(api.asked[0].body) == {"services": {"web": 5, "db": 0}}
+    for bad in ("web", "web=", "=3", "web=-1", "web=x"):
+        assert rope("scale", "shop", bad).code == Exit.USAGE
+
+
+def test_restart_rollback_and_rm_ask_for_what_was_said(rope: Rope, api: FakeApi) -> None:
+    for what in ("POST projects/shop/restart", "POST projects/shop/rollback", "DELETE projects/shop"):
+        api.on(what, accepted(), status=202)
+    assert rope("restart", "shop", "web", "-d").code == 0
+    assert rope("rollback", "shop", "--to", "3", "-d").code == 0
+    assert rope("rm", "shop", "-y", "-d").code == 0
+    assert [json.loads(a.body or b"{}") for a in api.asked] == [{"services": ["web"]}, {"revision": 3}, {}]
+
+
+PLAN = PlanAnswer(
+    project="shop",
+    unchanged=False,
+    steps=(
+        PlanStep(
+            service="web", replica=1, action="start", node="node-1", from_node=None, ports=(), reason="",
+            candidates=(
+                Candidate(node="node-1", score=0.8, reason=""),
+                Candidate(node="n2", score=None, reason="full"),
+            ),
+        ),
+    ),
+    warnings=(Problem(message="db is elsewhere"),),
+)  # fmt: skip
+
+
+def test_plan_shows_the_ranking_and_exits_with_3_when_asked(rope: Rope, api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}")
+    api.on("POST projects/shop/plan", PLAN)
+    ran = rope("plan", "-f", str(file), "-p", "shop")
+    assert ran.code == 0
+    assert "node-1  0.800" in ran.out and "n2  refused  full" in ran.out
+    assert "warning: db is elsewhere" in ran.err
+    assert rope("plan", "-f", str(file), "-p", "shop", "--exit-code").code == Exit.CHANGES
+
+
+def test_a_compose_file_with_errors_is_told_line_by_line(rope: Rope, api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}")
+    problem = Problem(message="not supported", field="services.web.links", line=4, column=5, fix="Remove it.")
+    api.refuse("PUT projects/shop", 422, "the Compose file has 1 error; nothing was changed", problem)
+    ran = rope("deploy", "-f", str(file), "-p", "shop")
+    assert ran.code == 1
+    assert f"{file}:4:5  services.web.links  not supported. Remove it." in ran.err
+
+
+def test_deploy_reads_stdin(rope: Rope, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"name: shop\nservices: {}\n")))
+    api.on("PUT projects/shop", accepted(), status=202)
+    assert rope("deploy", "-f", "-", "--strategy", "affinity", "-d").code == 0
+    assert api.asked[0].body == b"name: shop\nservices: {}\n"
+    assert api.asked[0].query == "strategy=affinity"
+    assert api.asked[0].headers["content-type"] == "application/yaml"
+
+
+def test_not_signed_in_says_what_to_set(rope: Rope, api: FakeApi) -> None:
+    api.refuse("GET nodes", 401, "a token is needed")
+    ran = rope("nodes")
+    assert ran.code == Exit.SIGNED_OUT
+    assert "ROPE_TOKEN" in ran.err
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_option_wins_over_the_variable(place: str, rope: Rope, api: FakeApi) -> None:
+    api.on("GET nodes", [])
+    option = ("--token", "other")
+    rope(*(("nodes", *option) if place == "after" else (*option, "nodes")))
+    assert api.asked[0].headers["authorization"] == "Bearer other"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nope",), ("nodes", "--nope"), ("scale", "shop"), ("rollback", "x", "--to", "0")]
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...], rope: Rope) -> None:
+    assert rope(*arguments).code == Exit.USAGE
