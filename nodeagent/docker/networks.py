@@ -35,6 +35,7 @@ class _Ipam(msgspec.Struct, frozen=True, rename="pascal"):
 class _Network(msgspec.Struct, frozen=True, rename="pascal"):
     id: str
     name: str
+    created: str = ""
     labels: dict[str, str] | None = None
     ipam: _Ipam = msgspec.field(name="IPAM", default=_Ipam())
 
@@ -60,6 +61,7 @@ class Networks:
         self._pool = pool
         self._rest_s = rest_s
         self._asked_at: dict[str, float] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def ensure(self, project: str, network: str, subnets_taken: tuple[str, ...]) -> str:
         """As `Docker.ensure_network`. Raises DockerFault: `name_taken` when the name is another project's network,
@@ -68,36 +70,38 @@ class Networks:
         if not names.is_legal(names.PROJECT, project) or not names.is_legal(names.VOLUME, network):
             raise DockerFault("refused", "not a legal network name")
         name = names.network_name(project, network)
-        self._asked_at[name] = asyncio.get_running_loop().time()
-        refused: list[str] = []
-        for _ in range(TRIES):
-            found = await self._list()
-            same = next((n for n in found if n.name == name), None)
-            if same is not None:
-                self._check_owner(same, project, network)
-                return name
-            used = [s.subnet for n in found for s in n.ipam.config or []]
-            subnet = next(free_subnets(self._pool, (*used, *subnets_taken, *refused)), None)
-            if subnet is None:
-                raise DockerFault("refused", f"no free /26 left in the subnet pool {self._pool} of this node")
-            if await self._create(name, project, network, subnet):
-                return name
-            refused.append(subnet)
+        async with self._one_at_a_time:
+            self._asked_at[name] = asyncio.get_running_loop().time()
+            refused: list[str] = []
+            while len(refused) < TRIES:
+                found = await self._list()
+                same = [n for n in found if n.name == name]
+                if same:
+                    self._check_owner(same, project, network)
+                    await self._keep_one(same)
+                    return name
+                used = [s.subnet for n in found for s in n.ipam.config or []]
+                subnet = next(free_subnets(self._pool, (*used, *subnets_taken, *refused)), None)
+                if subnet is None:
+                    raise DockerFault("refused", f"no free /26 left in the subnet pool {self._pool} of this node")
+                # Looked for again either way: Docker lets two agents make a network of the same name at once.
+                if not await self._create(name, project, network, subnet):
+                    refused.append(subnet)
         raise DockerFault("error", f"no subnet for network {name} after {TRIES} tries: {', '.join(refused)} were taken")
 
     async def drop_unused(self) -> None:
         """As `Docker.drop_unused_networks`. Counts containers that are not running too: they need it to start."""
-        now = asyncio.get_running_loop().time()
-        self._asked_at = {name: at for name, at in self._asked_at.items() if now - at < self._rest_s}
-        ours = [n for n in await self._list() if self._is_mine(n) and n.name not in self._asked_at]
-        if not ours:
-            return
-        listed = await self._connection.read(list[_Listed], "containers/json", params={"all": "1"})
-        needed = {name for c in listed if c.network_settings for name in c.network_settings.networks or {}}
-        for network in ours:
-            # Looked at again: `ensure` may have been asked for it while the others were removed.
-            if network.name not in needed and network.name not in self._asked_at:
-                await self._remove(network)
+        async with self._one_at_a_time:
+            now = asyncio.get_running_loop().time()
+            self._asked_at = {name: at for name, at in self._asked_at.items() if now - at < self._rest_s}
+            ours = [n for n in await self._list() if self._is_mine(n) and n.name not in self._asked_at]
+            if not ours:
+                return
+            listed = await self._connection.read(list[_Listed], "containers/json", params={"all": "1"})
+            needed = {name for c in listed if c.network_settings for name in c.network_settings.networks or {}}
+            for network in ours:
+                if network.name not in needed:
+                    await self._remove(network)
 
     async def _list(self) -> list[_Network]:
         return await self._connection.read(list[_Network], "networks")
@@ -118,23 +122,37 @@ class Networks:
             raise
         return True
 
-    async def _remove(self, network: _Network) -> None:
+    async def _keep_one(self, same: list[_Network]) -> None:
+        """Remove all but one network of a name, for Docker finds none by an ambiguous name. Every agent that sees the
+        same ones keeps the same one: the oldest, unless a younger one is in use.
+        """
+        kept, *others = sorted(same, key=lambda n: (n.created, n.id))
+        for other in others:
+            if not await self._remove(other):
+                await self._remove(kept)
+                kept = other
+
+    async def _remove(self, network: _Network) -> bool:
+        """True when it is gone, False when a container runs on it."""
         try:
             await self._connection.call("DELETE", f"networks/{quote(network.id, safe='')}", deadline_s=CREATE_S)
         except DockerFault as fault:
-            # Somebody attached to it in between, or removed it: both are fine.
-            if fault.kind not in ("not_found", "refused") and "active endpoints" not in str(fault):
+            if "active endpoints" in str(fault):
+                return False
+            if fault.kind != "not_found":
                 raise
+        return True
 
     def _is_mine(self, network: _Network) -> bool:
         labels = network.labels or {}
         return labels.get(names.LABEL_CLUSTER) == self._cluster and labels.get(names.LABEL_NODE) == self._node
 
-    def _check_owner(self, found: _Network, project: str, network: str) -> None:
-        labels = found.labels or {}
-        owner = (labels.get(names.LABEL_CLUSTER), labels.get(names.LABEL_PROJECT), labels.get(LABEL_NETWORK))
-        if owner != (self._cluster, project, network):
-            raise DockerFault("name_taken", f"Docker network {found.name} is there and is not of project {project}")
+    def _check_owner(self, same: list[_Network], project: str, network: str) -> None:
+        for found in same:
+            labels = found.labels or {}
+            owner = (labels.get(names.LABEL_CLUSTER), labels.get(names.LABEL_PROJECT), labels.get(LABEL_NETWORK))
+            if owner != (self._cluster, project, network):
+                raise DockerFault("name_taken", f"Docker network {found.name} is there, not made for project {project}")
 
 
 def _is_overlap(text: str) -> bool:

@@ -209,7 +209,8 @@ class EngineContract:
             progress = await drain(pull)
         assert all(p.done <= p.total for p in progress)
         assert [p.done for p in progress] == sorted(p.done for p in progress)
-        assert progress[-1].done == progress[-1].total > 0
+        # Docker may say nothing of a layer so small that it is there at once.
+        assert progress[-1].done == progress[-1].total
         assert await bench.docker.has_image(bench.pinned)
         await bench.docker.create(want(bench.pinned), NO_NETWORK)
 

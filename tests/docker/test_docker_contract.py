@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lab import images
@@ -14,8 +15,10 @@ from lab.process import HostProcess
 from lab.registry import Registry
 from nodeagent.core.container import Docker
 from nodeagent.docker import LocalDocker
-from tests.contract.bench import Bench, eventually
-from tests.contract.docker_contract import DockerContract
+from nodeagent.docker.connection import Connection
+from protocol.spec import Mount, PortLease, Resources
+from tests.contract.bench import eventually, until, want
+from tests.contract.docker_contract import DockerContract, fault, run
 
 LOCAL = images.Image(reference="rope-contract/busybox:1", command=("/bin/sh",))
 PUBLISHED = images.Image(reference="rope-contract/published:1", command=("/bin/sh",), files={"published": "x" * 99999})
@@ -98,7 +101,7 @@ def published(one_host: Host, one_registry: Registry, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-async def bench(one_host: Host, published: tuple[str, str], tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(one_host: Host, published: tuple[str, str], tmp_path: Path) -> AsyncIterator[RealBench]:
     one_host.tidy()
     for reference in published:
         try:
@@ -112,3 +115,136 @@ async def bench(one_host: Host, published: tuple[str, str], tmp_path: Path) -> A
 
 class TestLocalDocker(DockerContract):
     """The whole suite."""
+
+
+async def output(docker: Docker, container_id: str) -> dict[str, str]:
+    """The `key value` lines that a container printed, once it ended."""
+    await until(docker, container_id, lambda c: c.status == "exited")
+    pairs = [line.partition(" ") for line in await docker.logs(container_id, 50)]
+    return {key: value for key, _, value in pairs}
+
+
+LOOK = """
+echo caps $(grep CapEff /proc/self/status | cut -f2)
+echo nnp $(grep NoNewPrivs /proc/self/status | cut -f2)
+echo who $(id -u)
+echo host $(hostname)
+echo where $(pwd)
+echo env $COLOUR
+echo root $(touch /x 2>/dev/null && echo writable || echo locked)
+echo tmp $(df -k /scratch | tail -1 | tr -s ' ' | cut -d' ' -f2)
+echo pids $(cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null)
+echo memory $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null)
+"""
+NET_RAW = 1 << 13
+
+
+async def test_the_settings_hold_inside_the_container(bench: RealBench) -> None:
+    wanted = want(bench.image, ("sh", "-c", LOOK), environment={"COLOUR": "blue"})
+    spec = msgspec.structs.replace(
+        wanted.spec,
+        user="1000",
+        working_dir="/tmp",
+        hostname="shop-host",
+        read_only=True,
+        mounts=(Mount(kind="tmpfs", target="/scratch", size=1024 * 1024),),
+        resources=Resources(memory_limit=32 * 1024 * 1024, pids_limit=33, cpus_limit=0.5),
+    )
+    container_id = await run(bench.docker, msgspec.structs.replace(wanted, spec=spec))
+    seen = await output(bench.docker, container_id)
+    assert int(seen.pop("caps"), 16) & NET_RAW == 0
+    assert seen == {
+        "nnp": "1",
+        "who": "1000",
+        "host": "shop-host",
+        "where": "/tmp",
+        "env": "blue",
+        "root": "locked",
+        "tmp": "1024",
+        "pids": "33",
+        "memory": str(32 * 1024 * 1024),
+    }
+
+
+async def test_services_find_each_other_by_name(bench: RealBench) -> None:
+    network = {"default": await bench.docker.ensure_network("shop", "default", ())}
+    serve = ("sh", "-c", "mkdir /tmp/w; echo hello >/tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w")
+    await run(bench.docker, want(bench.image, serve, networks={"default": ("www",)}), network)
+    ask = "until wget -qO- http://$n/ >/tmp/a; do sleep 0.1; done; echo $n $(cat /tmp/a)"
+    fetch = ("sh", "-c", f"for n in web www; do {ask}; done")
+    client = await run(bench.docker, want(bench.image, fetch, service="client"), network)
+    assert await output(bench.docker, client) == {"web": "hello", "www": "hello"}
+
+
+async def test_named_volumes_stay_and_anonymous_ones_go(bench: RealBench) -> None:
+    await bench.docker.ensure_volume("shop", "data")
+    mounts = (Mount(kind="volume", source="data", target="/data"), Mount(kind="volume", target="/cache"))
+    first = await run(bench.docker, want(bench.image, ("sh", "-c", "echo kept >/data/x"), mounts=mounts))
+    await until(bench.docker, first, lambda c: c.status == "exited")
+    await bench.docker.remove(first)
+    assert [v["Name"] for v in bench.host.engine.get("/volumes")["Volumes"]] == ["shop_data"]
+    look = ("sh", "-c", "echo found $(cat /data/x)")
+    second = await run(bench.docker, want(bench.image, look, epoch=2, mounts=mounts))
+    assert await output(bench.docker, second) == {"found": "kept"}
+
+
+async def test_agents_that_make_networks_at_once_get_subnets_apart(bench: RealBench) -> None:
+    agents = [bench.docker, bench.other(node="node-2"), bench.other(node="node-3")]
+    async with asyncio.TaskGroup() as group:
+        made = [group.create_task(a.ensure_network(f"p{n}", "default", ())) for n in range(3) for a in agents]
+    assert len({task.result() for task in made}) == 3
+    listed = [n for n in bench.host.engine.get("/networks") if n["Name"].startswith("rope-")]
+    assert len(listed) == 3
+    assert len({n["IPAM"]["Config"][0]["Subnet"] for n in listed}) == 3
+
+
+async def test_a_hung_engine_ends_in_a_timeout_and_goes_on_after(bench: RealBench) -> None:
+    connection = Connection(bench.host.docker_url)
+    await connection.call("GET", "info")
+    bench.host.pause_engine()
+    try:
+        async with fault("timeout"):
+            await connection.call("GET", "info", deadline_s=0.3)
+    finally:
+        bench.host.resume_engine()
+    await connection.call("GET", "info")
+    await connection.close()
+
+
+async def test_a_dead_engine_is_said_to_be_down_and_its_containers_are_found_again(bench: RealBench) -> None:
+    container_id = await run(bench.docker, want(bench.image))
+    await asyncio.to_thread(bench.host.kill_engine)
+    async with fault("engine_down"):
+        await bench.docker.containers()
+    await asyncio.to_thread(bench.host.start_engine)
+    assert [c.id for c in await bench.docker.containers()] == [container_id]
+
+
+async def test_a_bind_mount_shows_the_folder(bench: RealBench) -> None:
+    Path(bench.bind_root, "x").write_text("from outside")  # noqa: ASYNC240  nothing else runs here
+    mount = Mount(kind="bind", source=bench.bind_root, target="/in", read_only=True)
+    look = ("sh", "-c", "echo seen $(cat /in/x); touch /in/y 2>/dev/null && echo writable yes")
+    container_id = await run(bench.docker, want(bench.image, look, mounts=(mount,)))
+    assert await output(bench.docker, container_id) == {"seen": "from outside"}
+
+
+async def test_cpu_is_measured_between_two_looks(bench: RealBench) -> None:
+    container_id = await run(bench.docker, want(bench.image, ("sh", "-c", "while :; do :; done")))
+    await bench.docker.usage(container_id)
+    usage = await eventually(lambda: bench.docker.usage(container_id), lambda seen: seen.cpu_percent > 0)
+    assert 1 < usage.cpu_percent < 150
+
+
+async def test_a_container_on_udp_and_an_address_of_its_own(bench: RealBench) -> None:
+    network = {"default": await bench.docker.ensure_network("shop", "default", ())}
+    leases = (
+        PortLease(container=53, host=21053, protocol="udp"),
+        PortLease(container=80, host=21054, host_ip="127.0.0.1"),
+    )
+    container_id = await run(bench.docker, want(bench.image, ports=leases), network)
+    seen = await bench.docker.inspect(container_id)
+    assert seen is not None and seen.ports == leases
+    elsewhere = PortLease(container=80, host=21055, host_ip="10.99.99.99")
+    other = await bench.docker.create(want(bench.image, replica=2, ports=(elsewhere,)), network)
+    async with fault("refused"):
+        await bench.docker.start(other)
