@@ -1,6 +1,7 @@
 """`python -m lab`: the demo, and a lab for hand use. `make help` names the demo's commands."""
 
 import argparse
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,15 @@ from lab.command import LabError
 from lab.hosts import Lab
 
 FOLDER = Path("/var/lib/rope-lab")
+NAME, NETWORK = "labhand", "10.77.20"
+"""Apart from the labs of tests and of the demo, so that all can be up at once."""
 
 
 def main() -> int:
     """Run one command; 0 = done, 2 = it cannot be done here and why is on stderr."""
     asked = _parser().parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # our lines and those of `rope` stay in order in a pipe too
     try:
         return _run(asked)
     except LabError as error:
@@ -53,7 +58,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _up(folder: Path, count: int) -> None:
-    lab = Lab(folder)
+    lab = Lab(folder, name=NAME, network=NETWORK)
     for host in lab.up(count):
         print(f"{host.name}  {host.address}  DOCKER_HOST={host.docker_url}")
     lab.load_image(images.save(images.all_images(), folder / "images.tar"))

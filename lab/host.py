@@ -175,7 +175,7 @@ class Host:
         if not self.is_on():
             self.power_on()
         self.mend()
-        self.resume_engine() if self._engine_runs() else self.start_engine()
+        self.resume_engine() if self.engine_runs() else self.start_engine()
         self.wait_engine()
         for container in self.engine.containers(everything=True):
             self.engine.remove(container["Id"])
@@ -236,7 +236,8 @@ class Host:
         init = process.recall(self.folder / "init.pid")
         return init if init is not None and init.alive() else None
 
-    def _engine_runs(self) -> bool:
+    def engine_runs(self) -> bool:
+        """True while the engine's process lives, also when it hangs."""
         engine = process.recall(self.folder / "engine.pid")
         return engine is not None and engine.alive()
 
