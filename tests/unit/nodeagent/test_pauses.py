@@ -1,0 +1,26 @@
+"""Pauses before asking again."""
+
+import pytest
+
+from nodeagent.pauses import beat_s, full_jitter_s, retry_after_s, wished_s
+
+
+@pytest.mark.parametrize(("failures", "most"), [(0, 0.5), (1, 1.0), (3, 4.0), (4, 8.0), (50, 8.0), (5000, 8.0)])
+def test_full_jitter_up_to_eight_seconds(failures: int, most: float) -> None:
+    drawn = [full_jitter_s(failures) for _ in range(300)]
+    assert 0 <= min(drawn) < most * 0.2 and most * 0.8 < max(drawn) <= most
+
+
+def test_the_wish_of_the_center_is_kept() -> None:
+    assert 10 <= wished_s(10) <= 11 and wished_s(-5) == 0 and wished_s(10**9) <= 330
+
+
+def test_retry_after() -> None:
+    assert retry_after_s(None) is None and retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") is None
+    wish = retry_after_s("3")
+    assert wish is not None and 3 <= wish <= 3.3
+
+
+def test_beats_differ_by_a_tenth() -> None:
+    drawn = [beat_s(5.0) for _ in range(300)]
+    assert min(drawn) >= 4.5 and max(drawn) <= 5.5 and max(drawn) - min(drawn) > 0.5
