@@ -104,10 +104,19 @@ async def create_join_token(call: Call) -> Response:
             id=token.id,
             token=str(token),
             expires_at=iso(ticket.expires_at),
-            join_command=_join_command(settings.public_url, token),
+            join_command=_join_command(_url_for_agents(call), token),
         ),
         201,
     )
+
+
+def _url_for_agents(call: Call) -> str:
+    """The public URL; where that is this machine's own, the address that the asking person used instead."""
+    public = call.door.settings.public_url
+    used = call.request.url
+    if not is_loopback(urlsplit(public).hostname or "") or is_loopback(used.hostname or ""):
+        return public
+    return f"{used.scheme}://{used.netloc}" if is_address(used.hostname or "") else public
 
 
 def _join_command(url: str, token: JoinToken) -> str:

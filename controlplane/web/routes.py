@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from controlplane.web import health, nodes, projects, records
@@ -23,6 +23,8 @@ from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
 from controlplane.web.policy import Policy, admin, anyone, check_origin, identify
 from controlplane.web.stream import Streams
+
+NOTHING = "there is nothing at this path"
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -94,6 +96,7 @@ def application(found: Iterable[BaseRoute]) -> ASGIApp:
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
+    app.router.default = _nothing
     return app
 
 
@@ -127,9 +130,16 @@ def _stream(door: Door, policy: Policy) -> Callable[[WebSocket], Awaitable[None]
     return endpoint
 
 
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """No such path. Starlette's own way denies a socket with 403 and no word."""
+    if scope["type"] == "http":
+        raise HTTPException(404)
+    await WebSocket(scope, receive, send).send_denial_response(failure("not_found", NOTHING))
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    messages = {404: "there is nothing at this path", 405: f"{request.method} is not allowed here"}
+    messages = {404: NOTHING, 405: f"{request.method} is not allowed here"}
     code = CODE.get(error.status_code, "bad_request")
     message = messages.get(error.status_code, error.detail)
     return failure(code, message, headers=error.headers, status=error.status_code)

@@ -45,6 +45,7 @@ class FakeCenter:
         self.subscriptions: list[FakeSubscription] = []
         self.seen: dict[str, Figures] = {}
         self.faults: list[str] = []
+        self.public_url = URL
 
     async def ask(self, command: Command) -> Any:
         """Note the command, answer as told."""
@@ -84,7 +85,9 @@ class FakeCenter:
             figures=self,
             journal=self,
             feed=self,
-            settings=Settings(public_url=URL, admin_token_hash=secret_hash(TOKEN), fingerprint="f" * 64, version="0"),
+            settings=Settings(
+                public_url=self.public_url, admin_token_hash=secret_hash(TOKEN), fingerprint="f" * 64, version="0"
+            ),
             now=lambda: NOW,
             faults=lambda: self.faults,
             lag_s=lambda: 0.004,

@@ -92,6 +92,17 @@ def test_a_join_token_is_shown_once_and_only_its_hash_goes_further(center: FakeC
     assert answer.join_command.endswith("--insecure")  # plain HTTP beyond loopback is to be said
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("10.0.0.5:8080", "http://10.0.0.5:8080"), ("localhost:8080", "http://127.0.0.1:8080")],
+)
+def test_a_center_without_a_public_url_names_the_address_that_was_used(host: str, url: str, center: FakeCenter) -> None:
+    center.reply = ticket
+    center.public_url = "http://127.0.0.1:8080"
+    got = center.client(Host=host).post("/api/v1/join-tokens")
+    assert f"--center {url} " in got.json()["join_command"]
+
+
 def test_a_join_token_needs_no_body(center: FakeCenter) -> None:
     center.reply = ticket
     assert center.client().post("/api/v1/join-tokens").status_code == 201

@@ -44,6 +44,11 @@ def test_the_centers_own_pages_and_programs_may(client: TestClient) -> None:
             pass
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/nodes", "/"])
+def test_a_socket_at_another_path_is_404(path: str, client: TestClient) -> None:
+    assert refused(client, path) == 404
+
+
 def test_a_bad_place_to_resume_is_refused(client: TestClient) -> None:
     assert refused(client, STREAM + "?after=x") == 400
 
