@@ -63,10 +63,11 @@ class Lab:
                 if not former.abandoned():
                     continue
                 former.down()
-            if network.exists(name):
-                continue
             lab = cls(folder, name=name, network=f"10.77.{number}")
-            lab.up(count, owner=process.identify(os.getpid()))
+            try:
+                lab.up(count, owner=process.identify(os.getpid()))
+            except network.Taken:
+                continue
             return lab
         raise LabError(f"all {len(NUMBERS)} labs are in use")
 

@@ -17,6 +17,10 @@ SHARED = Path("/run/rope-lab")
 """Former value of the kernel setting, and one file per lab that needs it changed."""
 
 
+class Taken(LabError):
+    """The name or the addresses of a bridge are in use."""
+
+
 def namespace_path(namespace: str) -> Path:
     """The file that stands for a named network namespace."""
     return Path("/run/netns") / namespace
@@ -28,15 +32,18 @@ def exists(device: str) -> bool:
 
 
 def add_bridge(bridge: str, address: str) -> None:
-    """Create the bridge with an IPv4 address like `10.77.0.1/24`. Raises LabError when one of that name exists."""
-    if exists(bridge):
-        raise LabError(f"a network device {bridge} exists already: take the old lab down first, or choose another name")
+    """Create the bridge with an IPv4 address like `10.77.0.1/24`. Raises Taken when name or addresses are in use."""
     subnet = str(ipaddress.IPv4Interface(address).network)
     if used := run("ip", "route", "show", "root", subnet).strip():
-        raise LabError(f"the addresses {subnet} are in use on this machine: {used}")
+        raise Taken(f"the addresses {subnet} are in use on this machine: {used}")
     # With an own hardware address: otherwise a bridge takes the lowest of its ports', and changes it as hosts come and
     # go, which cuts the others off until their neighbour tables age.
-    run("ip", "link", "add", bridge, "address", mac(address), "type", "bridge")
+    try:
+        run("ip", "link", "add", bridge, "address", mac(address), "type", "bridge")
+    except LabError:
+        if not exists(bridge):
+            raise
+        raise Taken(f"a network device {bridge} exists: take the old lab down first, or choose another name") from None
     run("ip", "addr", "add", address, "dev", bridge)
     run("ip", "link", "set", bridge, "up")
 
