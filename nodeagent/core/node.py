@@ -164,8 +164,6 @@ class NodeState:
             case Listed():
                 if self._silences >= SILENCES_MAX:
                     self._out.append(Note(text="the Docker Engine answers again"))
-                if not self.engine_ok:
-                    self._reports.forget_told()
                 self._silences = 0
                 self._apply_list(event, now)
                 self._listed = True

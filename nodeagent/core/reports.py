@@ -136,10 +136,6 @@ class Reports:
         self._unsent.clear()
         return tuple(self._current.values())
 
-    def forget_told(self) -> None:
-        """The Center was told nothing: everything is news again."""
-        self._unsent.update(dict.fromkeys(self._current))
-
     def changes(self) -> tuple[tuple[ContainerReport, ...], tuple[ContainerRef, ...]]:
         """(changed reports, refs that are no more) since the last time; counts as told."""
         changed = tuple(self._current[ref] for ref in self._unsent if ref in self._current)

@@ -34,6 +34,8 @@ class Voice:
         self._items = items
         self._reports = reports
         self._seq = 0
+        self._owed = False
+        """The last inventory of this session was sent without an engine: another is due when it answers."""
         self._spoke_at = -FOREVER
 
     def greet(self, session: int, out: list[Action], wall: float, *, engine_ok: bool) -> None:
@@ -58,11 +60,11 @@ class Voice:
             out.append(Send(session=self.session, message=message))
 
     def inventory(self, out: list[Action], wall: float, *, engine_ok: bool) -> None:
-        """Send everything, in pages. An engine that does not answer makes it empty, and all of it news later."""
+        """Send everything, in pages. An engine that does not answer makes it empty; it follows when it answers."""
         if self.session is None:
             return
+        self._owed = not engine_ok
         if not engine_ok:
-            self._reports.forget_told()
             out.append(Send(session=self.session, message=Inventory(containers=(), engine_ok=False)))
             return
         for page, last in pages(self._aged(self._reports.inventory(), wall)):
@@ -78,6 +80,8 @@ class Voice:
         for ref in self._reports.refs():
             if ref not in self._items:
                 self._reports.update(ref, None)
+        if self.open and engine_ok and self._owed:
+            self.inventory(out, now.wall, engine_ok=True)
         if not (self.open and engine_ok and self._reports.dirty):
             return FOREVER
         if now.mono < self._spoke_at + COALESCE_S:

@@ -1,28 +1,18 @@
-"""The agent's rules together: scenarios in virtual time, and convergence whatever happens."""
+"""The agent's rules together: healing, boots and engines in virtual time."""
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nodeagent.core.container import FaultKind
 from nodeagent.core.desired import DesiredState
-from nodeagent.core.events import EngineSilent, Memory, SaveMemory, SessionOpened
+from nodeagent.core.events import EngineSilent, Memory, SaveMemory
 from nodeagent.core.node import BOOT_HOLD_S, SILENCES_MAX
-from nodeagent.core.restart import FAILURES_MAX
-from nodeagent.core.steps import Create, Pull, ReadTail, Remove, Restart, Start, Stop
-from protocol.codec import FRAME_MAX, encode
+from nodeagent.core.steps import Create, Pull, ReadTail, Restart, Start, Stop
 from protocol.messages import (
-    ConfirmStop,
     DesiredDelta,
     Inventory,
     Observed,
     Relist,
-    Removed,
-    Resync,
-    StopConfirmed,
 )
-from protocol.spec import DesiredReplica
 from tests.unit.nodeagent.core.made import IMAGE, VirtualNode, a_container, a_ref, a_want
 
 JOURNAL = Memory(desired=DesiredState(incarnation=1, revision=4, replicas=(a_want(),)), boot_id="boot-1", state_seq=7)
@@ -260,6 +250,7 @@ def test_an_engine_that_does_not_answer_is_told_and_left_alone() -> None:
     node.hear(Relist())
     assert node.sent == [Inventory(containers=(), engine_ok=False)]
     node.look(after_break=True)
+    assert isinstance(node.sent[1], Inventory) and node.sent[1].engine_ok
     node.run(1)
     assert node.state.engine_ok and node.running() == {a_ref()}
 
@@ -271,236 +262,6 @@ def test_a_first_session_before_the_first_look_says_that_the_engine_is_silent() 
     assert Inventory(containers=(), engine_ok=False) in node.sent
     node.look()
     assert (report := node.report(a_ref())) is not None and report.state == "running"
-
-
-def three_running() -> VirtualNode:
-    node = VirtualNode()
-    node.start(a_want(1), a_want(2), a_want(3))
-    node.run(2)
-    assert len(node.running()) == 3
-    return node
-
-
-def test_many_stops_wait_for_the_confirmation_of_the_same_word() -> None:
-    node = three_running()
-    node.desire(revision=9)
-    node.run(20)
-    questions = [m for m in node.sent if isinstance(m, ConfirmStop)]
-    assert len(questions) == 1 and questions[0].revision == 9 and len(node.running()) == 3
-    node.hear(StopConfirmed(incarnation=1, revision=8))
-    node.run(5)
-    assert len(node.running()) == 3
-    node.hear(StopConfirmed(incarnation=1, revision=9))
-    node.run(5)
-    assert node.containers == {}
-
-
-def test_a_newer_word_takes_the_question_back() -> None:
-    node = three_running()
-    node.desire(revision=9)
-    node.desire(a_want(1), a_want(2), a_want(3), revision=10)
-    node.hear(StopConfirmed(incarnation=1, revision=9))
-    node.run(5)
-    assert len(node.running()) == 3 and node.done(Stop) == 0
-
-
-def test_the_question_is_asked_again_after_a_reconnect() -> None:
-    node = three_running()
-    node.desire(revision=9)
-    node.disconnect()
-    node.connect()
-    node.desire(revision=9)
-    assert len([m for m in node.sent if isinstance(m, ConfirmStop)]) == 2
-    node.hear(StopConfirmed(incarnation=1, revision=9))
-    node.run(5)
-    assert node.containers == {}
-
-
-def test_an_older_word_changes_nothing() -> None:
-    node = three_running()
-    node.desire(revision=5)
-    node.hear(StopConfirmed(incarnation=1, revision=5))
-    node.run(5)
-    node.desire(a_want(), revision=4)
-    node.run(5)
-    assert node.containers == {} and node.memory.desired is not None and node.memory.desired.revision == 5
-
-
-def test_a_gap_asks_once_and_applies_nothing() -> None:
-    node = three_running()
-    for after in (5, 6):
-        node.hear(DesiredDelta(after=after, incarnation=1, revision=2, drop=(a_ref(1),)))
-    node.run(5)
-    assert len([m for m in node.sent if isinstance(m, Resync)]) == 1 and len(node.running()) == 3
-
-
-def test_a_removed_node_stops_the_listed_and_heals_nothing() -> None:
-    node = three_running()
-    node.hear(Removed(stop=(a_ref(1),)))
-    node.run(3)
-    assert node.running() == {a_ref(2), a_ref(3)} and node.memory.removed and node.memory.desired is None
-    node.exit(a_ref(2))
-    node.run(60)
-    assert node.running() == {a_ref(3)}
-    again = VirtualNode(memory=node.memory)
-    again.containers = node.containers
-    again.look()
-    again.run(60)
-    assert again.steps == []
-
-
-def test_a_late_word_of_a_former_session_is_ignored() -> None:
-    node = VirtualNode()
-    node.start(a_want())
-    node.run(1)
-    node.disconnect()
-    node.desire(revision=2)
-    node.run(5)
-    assert node.running() == {a_ref()}
-
-
-def test_nothing_is_sent_between_inventory_and_welcome() -> None:
-    node = VirtualNode(memory=JOURNAL)
-    node.look()
-    node.session += 1
-    node.tell(SessionOpened(session=node.session))
-    node.run(5)
-    assert {type(m) for m in node.sent} == {Inventory} and node.running() == {a_ref()}
-
-
-def test_observed_is_counted_from_one_without_a_gap_and_report_numbers_grow() -> None:
-    node = VirtualNode()
-    node.start(*(a_want(n) for n in range(1, 6)))
-    node.run(5)
-    node.exit(a_ref(3))
-    node.run(5)
-    seqs = [m.seq for m in node.sent if isinstance(m, Observed)]
-    assert seqs == list(range(1, len(seqs) + 1))
-    numbers = [r.state_seq for m in node.sent if isinstance(m, Observed) for r in m.containers if r.replica == 3]
-    assert numbers == sorted(set(numbers))
-    node.disconnect()
-    node.connect()
-    node.exit(a_ref(1))
-    assert next(m.seq for m in reversed(node.sent) if isinstance(m, Observed)) == 1
-
-
-def test_report_numbers_grow_across_a_restart_even_if_the_clock_went_back() -> None:
-    memory = Memory(boot_id="boot-1", state_seq=10**15)
-    node = VirtualNode(memory=memory)
-    node.start(a_want())
-    assert (report := node.report(a_ref())) is not None and report.state_seq > 10**15
-
-
-def test_every_frame_fits() -> None:
-    node = VirtualNode()
-    for n in range(1, 400):
-        node.containers[f"c{n}"] = a_container(a_want(n), container_id=f"c{n}")
-    node.look()
-    node.connect()
-    node.desire(*(a_want(n) for n in range(1, 400)))
-    node.run(5)
-    for container_id, container in list(node.containers.items()):
-        node.containers[container_id] = msgspec.structs.replace(container, status="exited", exit_code=1)
-    node.look()
-    node.run(0.1)
-    node.desire(revision=2)
-    node.run(300)
-    assert node.containers == {}
-    assert max(len(encode(message)) for message in node.sent) <= FRAME_MAX
-
-
-# -- convergence ----------------------------------------------------------------------------------------------------
-
-PORTS = st.sampled_from([None, 8080, 8081])
-WANTS = st.dictionaries(
-    st.tuples(st.sampled_from(["web", "db"]), st.integers(1, 3)), st.tuples(st.integers(1, 3), PORTS)
-)
-FAULTS = st.lists(
-    st.tuples(
-        st.sampled_from([Create, Start, Stop, Remove, Pull]),
-        st.sampled_from(["error", "timeout", "engine_down", "not_found", "pull_failed"]),
-    ),
-    max_size=4,
-)
-Round = tuple[dict[tuple[str, int], tuple[int, int | None]], list[tuple[type, FaultKind]], list[str]]
-HAPPENINGS = st.lists(st.sampled_from(["crash", "remove", "reconnect", "look", "break", "wait"]), max_size=8)
-
-
-def legal(wants: dict[tuple[str, int], tuple[int, int | None]]) -> tuple[DesiredReplica, ...]:
-    """Desired replicas of which no two share a port."""
-    taken: set[int] = set()
-    made: list[DesiredReplica] = []
-    for (service, replica), (epoch, port) in sorted(wants.items()):
-        free = port if port is not None and port not in taken else None
-        taken |= {free} if free else set()
-        made.append(a_want(replica, service=service, epoch=epoch, port=free))
-    return tuple(made)
-
-
-@settings(max_examples=150, deadline=None)
-@given(steps=st.lists(st.tuples(WANTS, FAULTS, HAPPENINGS), min_size=1, max_size=4), image_there=st.booleans())
-def test_whatever_happens_the_node_comes_to_what_is_desired(
-    steps: list[Round],
-    image_there: bool,
-) -> None:
-    node = VirtualNode()
-    if not image_there:
-        node.images.clear()
-    node.look()
-    node.connect()
-    wants: tuple[DesiredReplica, ...] = ()
-    for number, (wanted, faults, happenings) in enumerate(steps, start=1):
-        wants = legal(wanted)
-        node.faults = list(faults)
-        node.desire(*wants, revision=number)
-        for happening in happenings:
-            happen(node, happening, wants, number)
-            node.run(0.3)
-    for _ in range(3):
-        node.run(130)
-        node.hear(StopConfirmed(incarnation=1, revision=len(steps)))
-        node.look()
-    node.run(130)
-    wanted_refs = {a_ref(w.replica, epoch=w.epoch, service=w.service) for w in wants}
-    reports = {ref: node.report(ref) for ref in wanted_refs}
-    given_up = {ref for ref, report in reports.items() if report is not None and report.gave_up}
-    expected = wanted_refs - given_up
-    assert node.running() == expected
-    assert {c.ref for c in node.containers.values()} - given_up == expected
-    assert {report.state for ref in expected if (report := reports[ref])} <= {"running"}
-    assert not given_up or len(faults_and_crashes(steps)) >= FAILURES_MAX, "nothing is given up for less"
-    before = len(node.steps)
-    node.run(3600)
-    node.look()
-    assert len(node.steps) == before, "at rest, nothing is done"
-
-
-def faults_and_crashes(steps: list[Round]) -> list[object]:
-    """All that may count as a failure."""
-    return [bad for _, faults, happenings in steps for bad in (*faults, *(h for h in happenings if h == "crash"))]
-
-
-def happen(node: VirtualNode, happening: str, wants: tuple[DesiredReplica, ...], revision: int) -> None:
-    """One bad thing."""
-    running = sorted(node.running(), key=str)
-    match happening:
-        case "crash" if running:
-            node.exit(running[0])
-        case "remove" if running:
-            container = node.of(running[0])
-            assert container is not None
-            del node.containers[container.id]
-            node.see(container.id)
-        case "reconnect":
-            node.disconnect()
-            node.connect()
-            node.desire(*wants, revision=revision)
-        case "look":
-            node.look()
-        case "break":
-            node.look(after_break=True)
-        case _:
-            node.run(1)
 
 
 @pytest.mark.parametrize("kind", [Create, Start])
