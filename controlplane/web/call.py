@@ -65,7 +65,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """A name in the query, "" when it is not there."""
         text = self.request.query_params.get(key, "")
         if text and not is_legal(kind, text):
-            raise _bad(key, f"must match {kind.pattern}")
+            raise bad(key, f"must match {kind.pattern}")
         return text
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
@@ -101,7 +101,7 @@ def decode(data: bytes, kind: type[T]) -> T:
 def one_of(key: str, text: str, choices: tuple[str, ...]) -> str:
     """`text` when it is empty or one of these. Raises Rejected naming the field."""
     if text and text not in choices:
-        raise _bad(key, f"must be one of {', '.join(choices)}")
+        raise bad(key, f"must be one of {', '.join(choices)}")
     return text
 
 
@@ -110,7 +110,7 @@ def whole_number(key: str, text: str, *, least: int = 0, most: int = QUERY_MAX) 
     if not text:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or not least <= int(text) <= most:
-        raise _bad(key, f"must be a whole number from {least} to {most}")
+        raise bad(key, f"must be a whole number from {least} to {most}")
     return int(text)
 
 
@@ -123,5 +123,6 @@ def _problem(text: str) -> Problem:
     return Problem(field=".".join(p for p in parts if p), message=message)
 
 
-def _bad(key: str, message: str) -> Rejected:
+def bad(key: str, message: str) -> Rejected:
+    """A field of the request that is wrong, and how."""
     return Rejected("bad_request", f"{key}: {message}", Problem(field=key, message=message))

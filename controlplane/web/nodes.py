@@ -6,6 +6,7 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
+import msgspec
 from starlette.responses import Response
 
 from controlplane.core.command import (
@@ -16,10 +17,10 @@ from controlplane.core.command import (
     RemoveNode,
     ResumeNode,
 )
-from controlplane.core.node import Node
+from controlplane.core.node import JoinTicket, Node
 from controlplane.core.views import iso, node_view
 from controlplane.web.answers import Rejected, answer
-from controlplane.web.call import Call
+from controlplane.web.call import Call, bad
 from protocol.api import JoinTokenAnswer, JoinTokenRequest, NodePatch, NodeView, Problem
 from protocol.handshake import JoinToken, secret_hash
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
@@ -47,14 +48,8 @@ async def patch_node(call: Call) -> Response:
     problems = _problems(patch)
     if problems:
         raise Rejected("bad_request", f"{problems[0].field}: {problems[0].message}", *problems)
-    command = PatchNode(
-        actor=call.who.name,
-        node=_known(call).name,
-        labels=patch.labels or {},
-        weight=patch.weight if isinstance(patch.weight, float) else None,
-        address=patch.address if isinstance(patch.address, str) else None,
-    )
-    await call.ask(command)
+    given = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
+    await call.ask(PatchNode(actor=call.who.name, node=_known(call).name, **given))
     return answer(_view(call, _known(call)))
 
 
@@ -85,29 +80,21 @@ async def remove_node(call: Call) -> Response:
 async def create_join_token(call: Call) -> Response:
     """`POST join-tokens`: the secret is made here and shown once; only its hash goes further."""
     wanted = await call.body(JoinTokenRequest, optional=True)
+    _check_wish(wanted)
+    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), call.door.settings.fingerprint)
+    hashed = secret_hash(token.secret)
+    ticket: JoinTicket = await call.ask(
+        CreateTicket(actor=call.who.name, id=token.id, secret_hash=hashed, ttl_s=wanted.ttl_s, name=wanted.name)
+    )
+    command, expires_at = _join_command(_url_for_agents(call), token), iso(ticket.expires_at)
+    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=command), 201)
+
+
+def _check_wish(wanted: JoinTokenRequest) -> None:
     if not TTL_MIN_S <= wanted.ttl_s <= TTL_MAX_S:
-        raise _bad("ttl_s", f"must be from {TTL_MIN_S:.0f} to {TTL_MAX_S:.0f} seconds")
+        raise bad("ttl_s", f"must be from {TTL_MIN_S:.0f} to {TTL_MAX_S:.0f} seconds")
     if wanted.name and not is_legal(NODE, wanted.name):
-        raise _bad("name", f"must match {NODE.pattern}")
-    settings = call.door.settings
-    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), settings.fingerprint)
-    command = CreateTicket(
-        actor=call.who.name,
-        id=token.id,
-        secret_hash=secret_hash(token.secret),
-        ttl_s=wanted.ttl_s,
-        name=wanted.name,
-    )
-    ticket = await call.ask(command)
-    return answer(
-        JoinTokenAnswer(
-            id=token.id,
-            token=str(token),
-            expires_at=iso(ticket.expires_at),
-            join_command=_join_command(_url_for_agents(call), token),
-        ),
-        201,
-    )
+        raise bad("name", f"must match {NODE.pattern}")
 
 
 def _url_for_agents(call: Call) -> str:
@@ -171,7 +158,3 @@ def is_address(text: str) -> bool:
     except ValueError:
         return is_legal(_HOST, text)
     return True
-
-
-def _bad(key: str, message: str) -> Rejected:
-    return Rejected("bad_request", f"{key}: {message}", Problem(field=key, message=message))

@@ -16,7 +16,7 @@ from controlplane.core.command import (
 from controlplane.core.project import Project
 from controlplane.core.views import deployment_view, project_view
 from controlplane.web.answers import Rejected, answer
-from controlplane.web.call import Call
+from controlplane.web.call import Call, bad
 from controlplane.web.compose import asked
 from protocol.api import (
     DeployAnswer,
@@ -69,9 +69,9 @@ async def scale(call: Call) -> Response:
     _check_services(wanted.services)
     for name, count in wanted.services.items():
         if not 0 <= count <= REPLICAS_MAX:
-            raise _bad(f"services.{name}", f"must be from 0 to {REPLICAS_MAX}")
+            raise bad(f"services.{name}", f"must be from 0 to {REPLICAS_MAX}")
     if not wanted.services:
-        raise _bad("services", "must name at least one service")
+        raise bad("services", "must name at least one service")
     return await _operate(call, Scale(actor=call.who.name, project=_known(call).code, services=wanted.services))
 
 
@@ -79,7 +79,7 @@ async def rollback(call: Call) -> Response:
     """`POST projects/{code}/rollback`."""
     wanted = await call.body(RollbackRequest, optional=True)
     if wanted.revision < 0:
-        raise _bad("revision", "must be 0 (the one before) or the number of a revision")
+        raise bad("revision", "must be 0 (the one before) or the number of a revision")
     return await _operate(call, Rollback(actor=call.who.name, project=_known(call).code, revision=wanted.revision))
 
 
@@ -113,8 +113,4 @@ def _check_services(names: object) -> None:
     assert isinstance(names, tuple | dict)
     for name in names:
         if not is_legal(SERVICE, name):
-            raise _bad("services", f"{name[:80]!r} is not a legal name of a service")
-
-
-def _bad(key: str, message: str) -> Rejected:
-    return Rejected("bad_request", f"{key}: {message}", Problem(field=key, message=message))
+            raise bad("services", f"{name[:80]!r} is not a legal name of a service")

@@ -7,7 +7,7 @@ beyond the bound are dropped and counted. Nothing is asked over this socket.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,6 +18,7 @@ from controlplane.core.journal import Event
 from controlplane.core.node import Node
 from controlplane.core.project import Project
 from controlplane.core.replica import Replica
+from controlplane.core.standing import standing
 from controlplane.core.views import deployment_view, event_view, node_view, project_view
 from controlplane.web.answers import Rejected
 from controlplane.web.door import Door, Subscription
@@ -31,6 +32,11 @@ SEND_S = 10.0
 PAUSE_S = 0.1
 """Between two rounds of objects to one reader, so that a burst of changes is sent once."""
 STREAMS_MAX = 256
+BEAT_S = 15.0
+"""A stream with nothing to tell says so this often: proxies keep it open, and a reader that vanished is noticed."""
+SETTLE_S = 1.0
+"""A project that is not well is looked at so often: it may be well by the passing of time alone."""
+_WELL = frozenset({"running", "stopped"})
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -78,6 +84,10 @@ class Outbox:
         self._deployments.update(dict.fromkeys(cluster.open_deployments))
         self.woken.set()
 
+    def again(self, projects: Iterable[str]) -> None:
+        """Show these projects anew."""
+        self._projects.update(dict.fromkeys(projects))
+
     def take_events(self) -> tuple[int, list[Event]]:
         """How many were dropped, and the events that follow them."""
         dropped, events = self._dropped, list(self._events)
@@ -121,6 +131,9 @@ class _Stream:
         self._subscription = subscription
         self._outbox = Outbox()
         self._sent = 0
+        self._beat_at = 0.0
+        self._unsettled: dict[str, tuple[str, str]] = {}
+        """Projects that were shown as not well: state and message."""
 
     async def run(self, after: int | None) -> None:
         try:
@@ -151,14 +164,31 @@ class _Stream:
         while page := await following(self._door.journal, self._sent, EVENTS_MAX, Wanted()):
             await self._send_events(page)
         while True:
-            await self._outbox.woken.wait()
-            self._outbox.woken.clear()
+            await self._wait()
             dropped, events = self._outbox.take_events()
             if dropped:
                 await self._send(StreamFrame(kind="dropped", dropped=dropped))
             await self._send_events(events)
             await self._send_objects()
             await asyncio.sleep(PAUSE_S)
+
+    async def _wait(self) -> None:
+        """Until there is something to tell, or may be."""
+        try:
+            async with asyncio.timeout(SETTLE_S if self._unsettled else BEAT_S):
+                await self._outbox.woken.wait()
+            self._outbox.woken.clear()
+        except TimeoutError:
+            self._outbox.again(code for code, shown in self._unsettled.items() if self._stands(code) != shown)
+            if asyncio.get_running_loop().time() >= self._beat_at:
+                await self._send(StreamFrame(kind="beat"))
+
+    def _stands(self, code: str) -> tuple[str, str] | None:
+        project = self._door.controller.cluster.projects.get(code)
+        if project is None:
+            return None
+        now = standing(self._door.controller.cluster, project, self._door.now().wall)
+        return now.state, now.message
 
     async def _send_events(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -174,8 +204,12 @@ class _Stream:
                 view = node_view(cluster, node, figures.figures(name), self._door.now())
                 await self._send(StreamFrame(kind="node", node=view))
         for code in projects:
+            self._unsettled.pop(code, None)
             if (project := cluster.projects.get(code)) is not None:
-                await self._send(StreamFrame(kind="project", project=project_view(cluster, project, self._door.now())))
+                shown = project_view(cluster, project, self._door.now())
+                if shown.state not in _WELL:
+                    self._unsettled[code] = shown.state, shown.message
+                await self._send(StreamFrame(kind="project", project=shown))
         for number in deployments:
             if (deployment := cluster.deployments.get(number)) is not None:
                 await self._send(StreamFrame(kind="deployment", deployment=deployment_view(deployment)))
@@ -183,3 +217,4 @@ class _Stream:
     async def _send(self, frame: StreamFrame) -> None:
         async with asyncio.timeout(SEND_S):
             await self._socket.send_text(_ENCODER.encode(frame).decode())
+        self._beat_at = asyncio.get_running_loop().time() + BEAT_S

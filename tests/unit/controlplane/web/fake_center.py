@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import Command
 from controlplane.core.journal import Event
+from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.web.door import Door, Settings
 from controlplane.web.routes import application, routes
@@ -46,6 +47,7 @@ class FakeCenter:
         self.seen: dict[str, Figures] = {}
         self.faults: list[str] = []
         self.public_url = URL
+        self.wall = NOW.wall
 
     async def ask(self, command: Command) -> Any:
         """Note the command, answer as told."""
@@ -88,7 +90,7 @@ class FakeCenter:
             settings=Settings(
                 public_url=self.public_url, admin_token_hash=secret_hash(TOKEN), fingerprint="f" * 64, version="0"
             ),
-            now=lambda: NOW,
+            now=lambda: Now(NOW.mono, self.wall),
             faults=lambda: self.faults,
             lag_s=lambda: 0.004,
         )

@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from controlplane.core.cluster import Changes, Meta
 from controlplane.core.deployment import Deployment
 from controlplane.core.journal import Event
+from controlplane.web import stream
 from controlplane.web.answers import Rejected
 from controlplane.web.stream import Outbox, Streams
-from tests.unit.controlplane.sample_cluster import WALL, node, replica, shop
+from tests.unit.controlplane.sample_cluster import WALL, WEB, node, project, replica, revision, shop
 from tests.unit.controlplane.web.fake_center import URL, FakeCenter
 
 STREAM = "/api/v1/stream"
@@ -114,3 +116,24 @@ def put(center: FakeCenter, changes: Changes | None) -> None:
     """Tell every subscriber."""
     for subscription in center.subscriptions:
         subscription.loop.call_soon_threadsafe(subscription.queue.put_nowait, changes)
+
+
+def test_a_project_that_is_well_by_waiting_alone_is_shown_again(
+    center: FakeCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SETTLE_S", 0.02)
+    young = replica(1, "node-1", health="none", running_since=WALL - 3)
+    center.cluster = shop([young])
+    unchecked = msgspec.structs.replace(WEB, health=None)
+    center.cluster.revisions["shop", 1] = revision(unchecked)
+    with center.client().websocket_connect(STREAM + "?after=0") as socket:
+        put(center, Changes(puts=[project()]))
+        assert socket.receive_json()["project"]["state"] == "degraded"
+        center.wall += 3
+        assert socket.receive_json()["project"]["state"] == "running"
+
+
+def test_a_quiet_stream_beats(center: FakeCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BEAT_S", 0.01)
+    with center.client().websocket_connect(STREAM) as socket:
+        assert [socket.receive_json() for _ in range(2)] == [{"kind": "beat"}] * 2
