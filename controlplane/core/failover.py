@@ -94,7 +94,7 @@ def _target(draft: Draft, replica: Replica, old: Assignment) -> Placed | Unplace
             among=frozenset({prepared.target}),
         )
         if isinstance(placed, Placed):
-            return placed
+            return msgspec.structs.replace(placed, candidates=prepared.candidates)
     return assigning.choose(draft, replica, fixed_required=False, prefer=old.ports, avoid=away)
 
 

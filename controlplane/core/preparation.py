@@ -1,6 +1,7 @@
 """What was made ready for a replica while its node is silent: a target, its ports, a pull. Lives in memory only."""
 
 from controlplane.core.record import Record
+from protocol.api import Candidate
 from protocol.names import ReplicaId
 from protocol.spec import PortLease
 
@@ -17,3 +18,5 @@ class Preparation(Record, frozen=True, kw_only=True):
     revision: int
     ports: tuple[PortLease, ...] = ()
     task: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """Every node as it was judged when the target was chosen, for the journal."""

@@ -52,6 +52,7 @@ def _prepare(draft: Draft, replica: Replica, source: str, pulls: Counter[str]) -
             revision=replica.revision,
             ports=placed.ports,
             task=task,
+            candidates=placed.candidates,
         )
     )
 

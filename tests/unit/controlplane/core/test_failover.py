@@ -1,0 +1,19 @@
+"""What a failover tells, beyond what `test_center` shows of what it does."""
+
+from controlplane.core.command import Deploy
+from tests.unit.controlplane.core.world import World, a_project, a_service
+
+
+def test_the_journal_names_every_candidate_of_a_prepared_failover() -> None:
+    world = World()
+    world.send(Deploy(spec=a_project("shop", a_service(replicas=3))))
+    world.until(lambda: world.all_running(count=3))
+    lost = world.replicas()[0].wanted
+    assert lost is not None
+    mark = len(world.events)
+    world.power_off(lost.node)
+    world.until(lambda: any(e.kind == "replica.placed" for e in world.events[mark:]), 30.0)
+    placed = next(e for e in world.events[mark:] if e.kind == "replica.placed")
+    scores = {c["node"]: c["score"] for c in placed.data["candidates"]}
+    assert scores.keys() == {"node-1", "node-2", "node-3"}
+    assert scores[lost.node] is None and scores[placed.node] is not None
