@@ -1,5 +1,6 @@
 """Entry point of `rope`: run the command, turn what goes wrong into lines on stderr and an exit code."""
 
+import os
 import sys
 
 import click
@@ -26,8 +27,8 @@ def run(arguments: list[str]) -> int:
         return error.code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # `rope events | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # `rope events | head`; what Python still wants to flush goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
 
 
