@@ -1,6 +1,5 @@
 """Entry point of `rope`: run the command, turn what goes wrong into lines on stderr and an exit code."""
 
-import os
 import sys
 
 import click
@@ -27,9 +26,6 @@ def run(arguments: list[str]) -> int:
         return error.code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # `rope events | head`; what Python still wants to flush goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
 
 
 def _tell(error: Fault) -> None:
