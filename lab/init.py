@@ -28,10 +28,10 @@ def main() -> None:
     if not (upper / "docker").exists():
         shutil.rmtree("/etc/docker", ignore_errors=True)
         os.mkdir("/etc/docker")
+    # Nothing answers names in a lab. One that refuses at once, or each look-up of a registry takes the engine seconds.
     resolver = pathlib.Path("/etc/resolv.conf")
-    if resolver.is_symlink():  # into /run, as a rule, which is empty from now on; the engine wants to read it
-        resolver.unlink()
-        resolver.touch()
+    resolver.unlink(missing_ok=True)  # often a link into /run, which is empty from now on
+    resolver.write_text("nameserver 127.0.0.1\n")
     # Hides a containerd of the machine, which this host's engine would otherwise use: its containers would then live
     # outside this PID namespace and survive a power loss. Also empties /run, as a boot does.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
