@@ -10,6 +10,7 @@ from controlplane.core import assigning, healing, observe, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced
+from controlplane.core.port_rest import PortRest
 from controlplane.core.replica import Assignment, Replica, moved
 
 RETRY_S = 5.0
@@ -139,4 +140,7 @@ def forget(draft: Draft, name: str) -> None:
             )
         )
     tasks.fail_orders_of(draft, name, f"{name} was removed")
+    for rest in list(draft.all(PortRest)):
+        if rest.node == name:
+            draft.drop(rest)
     retry(draft)

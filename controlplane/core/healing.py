@@ -98,14 +98,18 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     if moves >= MOVES_MAX:
         _give_up(draft, replica, report, f"moved {moves} times without success")
         return
+    if replica.outgoing is not None and not replica.outgoing.ending:
+        _give_up(draft, replica, report, f"the one before it serves on, on {replica.outgoing.node}")
+        return
     tried = msgspec.structs.replace(replica, avoid=(*replica.avoid, old.node), revision=old.revision)
     placed = assigning.choose(draft, tried, fixed_required=False, prefer=old.ports)
     if isinstance(placed, Unplaced):
         _give_up(draft, replica, report, f"no other node takes it ({placed.reason})")
         return
-    cause = draft.event(
+    draft.event(
         "replica.moving",
         f"{replica.id} gave up on {old.node} ({report.reason[:200]}); moving to {placed.node}",
+        cause=replica.cause,
         project=replica.id.project,
         replica=str(replica.id),
         node=old.node,
@@ -120,10 +124,9 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
         wanted=None,
         moves=moves + 1,
         moved_at=draft.now.wall,
-        cause=cause,
     )
     changed = assigning.assign(draft, moving, placed)
-    assigning.tell_placed(draft, changed, placed, cause)
+    assigning.tell_placed(draft, changed, placed, replica.cause)
 
 
 def _give_up(draft: Draft, replica: Replica, report: ContainerReport, why: str) -> None:

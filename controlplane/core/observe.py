@@ -5,6 +5,7 @@ import msgspec
 from controlplane.core import assigning, healing, tasks
 from controlplane.core.draft import Draft, where
 from controlplane.core.node import Node
+from controlplane.core.project import Project
 from controlplane.core.replica import Assignment, Replica, moved, ref
 from protocol.messages import ContainerRef, ContainerReport
 
@@ -68,6 +69,9 @@ def _apply(draft: Draft, replica: Replica, slot: str, old: Assignment, report: C
     _tell(draft, replica, old, new, report)
     if new.task and (state := _TASK_STATE.get(new.state)):
         tasks.advance(draft, new.task, state)  # type: ignore[arg-type]  # values are task states
+    current = draft.replica(replica.id)
+    if slot == "wanted" and new.state == "running" and current is not None and current.failed:
+        draft.put(msgspec.structs.replace(current, failed=False))  # somebody mended it by hand
     if new.gave_up and new.task:
         tasks.advance(draft, new.task, "failed", new.reason)
     if slot == "wanted":
@@ -123,16 +127,27 @@ def _tell(draft: Draft, replica: Replica, old: Assignment, new: Assignment, repo
     if new.health != old.health and new.health in ("healthy", "unhealthy"):
         detail = f": {new.reason}" if new.health == "unhealthy" and new.reason else ""
         lines.append((f"replica.{new.health}", f"{replica.id} {new.health} {place}{detail}"))
+    cause = 0 if lines and _begins_story(draft, replica, old) else replica.cause
     for kind, text in lines:
-        draft.event(
+        seq = draft.event(
             kind,
             text,
-            cause=replica.cause,
+            cause=cause,
             project=replica.id.project,
             replica=str(replica.id),
             node=new.node,
             data={"log_tail": list(report.log_tail)} if report.log_tail else {},
         )
+        cause = cause or seq
+    current = draft.replica(replica.id)
+    if current is not None and cause != current.cause:
+        draft.put(msgspec.structs.replace(current, cause=cause))
+
+
+def _begins_story(draft: Draft, replica: Replica, old: Assignment) -> bool:
+    """True for trouble that comes out of the blue: it ran well, and no deployment is at work on its project."""
+    project = draft.get(Project, replica.id.project)
+    return old.state == "running" and old.health != "starting" and project is not None and not project.deployment
 
 
 def _finish_outgoing(draft: Draft, node: str, replica: Replica, epoch: int) -> None:

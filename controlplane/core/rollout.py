@@ -49,7 +49,7 @@ def advance(draft: Draft, deployment_id: int) -> None:
             finish(draft, deployment, "failed", failed)
             return
         if not deployment.planned:
-            _save(draft, deployment)
+            _save_or_stall(draft, deployment)
             return
         deployment = _plan(draft, deployment)
     _take_steps(draft, deployment)
@@ -112,11 +112,7 @@ def _take_steps(draft: Draft, deployment: Deployment) -> None:
         if deployment.steps == before.steps:
             break
         deployment = msgspec.structs.replace(deployment, progress_at=_moved_at(draft, before, deployment))
-    if draft.now.wall - deployment.progress_at > STALL_S:
-        waiting = next((s.reason for s in deployment.steps if s.state in ("waiting", "running") and s.reason), "")
-        finish(draft, deployment, "failed", f"no progress for {STALL_S:.0f} s: {waiting or 'no reason known'}")
-        return
-    _save(draft, deployment)
+    _save_or_stall(draft, deployment)
 
 
 def _moved_at(draft: Draft, before: Deployment, after: Deployment) -> float:
@@ -144,8 +140,13 @@ def _failed(deployment: Deployment) -> str:
     return next((s.reason or f"{s.kind} failed" for s in deployment.steps if s.state == "failed"), "")
 
 
-def _save(draft: Draft, deployment: Deployment) -> None:
-    draft.put(deployment)
+def _save_or_stall(draft: Draft, deployment: Deployment) -> None:
+    """Keep how far it is, unless it has stood still for too long."""
+    if draft.now.wall - deployment.progress_at <= STALL_S:
+        draft.put(deployment)
+        return
+    waiting = next((s.reason for s in deployment.steps if s.state in ("waiting", "running") and s.reason), "")
+    finish(draft, deployment, "failed", f"no progress for {STALL_S:.0f} s: {waiting or 'no reason known'}")
 
 
 def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason: str = "") -> None:

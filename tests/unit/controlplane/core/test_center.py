@@ -355,3 +355,40 @@ def test_a_scale_after_a_failed_update_does_not_go_on_with_it() -> None:
     world.send(Scale(project="shop", services={"web": 3}))
     world.run(10)
     assert not world.send(Deploy(spec=a_project("shop", bad))).unchanged, "it is not what runs"
+
+
+def test_a_failed_update_leaves_the_copy_that_serves_alone_when_its_agent_gives_up() -> None:
+    world = World()
+    deployed(world, a_service(replicas=1))
+    for agent in world.agents.values():
+        agent.fails["web:bad"] = "exit 1"
+    deployed(world, a_service(replicas=1, image="web:bad"))
+    world.run(60)
+    replica = world.replicas()[0]
+    assert replica.failed and replica.epoch == 2
+    assert replica.outgoing is not None and replica.outgoing.state == "running" and not replica.outgoing.ending
+
+
+def test_a_deploy_without_any_node_fails_with_the_reason_after_ten_minutes() -> None:
+    world = World(())
+    accepted = world.send(Deploy(spec=a_project()))
+    world.run(590)
+    assert world.deployment(accepted.deployment).state == "running"
+    world.run(20)
+    assert world.deployment(accepted.deployment).state == "failed"
+    assert "no node is online" in world.deployment(accepted.deployment).reason
+
+
+def test_a_crash_out_of_the_blue_begins_a_story_of_its_own() -> None:
+    world = World()
+    number = deployed(world)
+    world.run(10)
+    for agent in world.agents.values():
+        for container in agent.running.values():
+            container.state, container.started_at, container.restarts = "starting", world.mono, 1
+            agent.fails["web:1"] = "exit 7"
+    world.run(2)
+    failed = next(e for e in world.events if e.kind == "replica.failed")
+    assert failed.cause != world.deployment(number).cause
+    later = [e.cause for e in world.events if e.seq > failed.seq and e.replica]
+    assert later and set(later) == {failed.cause}
