@@ -1,4 +1,4 @@
-"""The one writer: takes facts and commands one by one; decides, commits, applies, answers, sends (DESIGN §2).
+"""The one writer: takes facts and commands in order; decides, commits, applies, answers, sends (DESIGN §2).
 
 The only place that calls `center.handle` and `Cluster.apply`. It has no rules of its own. Run by `app.py` beside the
 server; `link` and `web` talk to it through `ask` and `tell` and read `cluster`.
@@ -6,7 +6,7 @@ server; `link` and `web` talk to it through `ask` and `tell` and read `cluster`.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from controlplane.controller.feed import Feed
 from controlplane.core import center
 from controlplane.core.action import CloseSession
 from controlplane.core.center import TICK_S, Outcome
-from controlplane.core.cluster import Changes, Cluster
+from controlplane.core.cluster import KEYS, Changes, Cluster, Meta
 from controlplane.core.command import Command
 from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
 from controlplane.core.record import Now, Refused
@@ -24,6 +24,9 @@ from controlplane.store.store import Store, StoreBroken, StoreFull
 
 INBOX_MAX = 4096
 """Facts and commands that wait. Policy: nothing is dropped; who brings one more waits for a place."""
+
+ROUND_MAX = 64
+"""Decisions that are committed together: what waited while the last commit ran."""
 
 TICK_MIN_S = 0.02
 """However soon the core wants to be called again."""
@@ -82,6 +85,8 @@ class Controller:
         handle: Callable[[Cluster, Fact | Command, Now], Outcome] = center.handle,
     ) -> None:
         self._cluster = cluster
+        self._ahead = _copy(cluster)
+        """The cluster with what was decided but is not durable yet; nobody else sees it."""
         self._store = store
         self._dispatcher = dispatcher
         self._clock = clock
@@ -152,29 +157,23 @@ class Controller:
         """Work until cancelled. Raises StoreBroken; no other error ends it."""
         try:
             while True:
-                match await self._next():
-                    case None:
-                        await self._tick()
-                    case _Asked() as asked:
-                        await self._obey(asked)
-                    case fact:
-                        await self._learn(fact)
-                await asyncio.sleep(0)  # a full inbox must not keep the sockets waiting
+                if self._tick_at <= self._clock.now().mono:
+                    await self._tick()
+                elif waiting := await self._waiting():
+                    await self._round(waiting)
         finally:
             self._end()
 
-    async def _next(self) -> Fact | _Asked | None:
-        """The next in the inbox, None when a tick is due. Ticks go first: liveness is judged on time."""
-        wait_s = self._tick_at - self._clock.now().mono
-        if wait_s <= 0:
-            return None
-        if not self._inbox.empty():
-            return self._inbox.get_nowait()
+    async def _waiting(self) -> list[Fact | _Asked]:
+        """What is in the inbox, up to a round; waits for the first until a tick is due, then empty."""
         try:
-            async with asyncio.timeout(wait_s):
-                return await self._inbox.get()
+            async with asyncio.timeout(self._tick_at - self._clock.now().mono):
+                found = [await self._inbox.get()]
         except TimeoutError:
-            return None
+            return []
+        while len(found) < ROUND_MAX and not self._inbox.empty():
+            found.append(self._inbox.get_nowait())
+        return found
 
     async def _tick(self) -> None:
         now, uptime_s = self._clock.now(), self._clock.uptime_s()
@@ -183,69 +182,96 @@ class Controller:
         gap_s = self._gap_s + self._missed_pause_s
         self._missed_pause_s = gap_s if gap_s > PAUSE_S else 0.0
         tick = Tick(sightings=self._dispatcher.sightings(now.mono), usage=self._dispatcher.usage(), gap_s=gap_s)
-        if isinstance(await self._decide(tick), Refused):
+        (result,) = await self._round([tick])
+        if isinstance(result, Refused):
             return
         self._missed_pause_s = 0.0
         if self._full and now.mono >= self._probe_at:
             self._probe_at = now.mono + PROBE_S
             await self._probe()
 
-    async def _obey(self, asked: _Asked) -> None:
-        try:
-            result = await self._decide(asked.command)
-        except BaseException:
-            _answer(asked.reply, _stopping())
-            raise
-        match result:
-            case Refused():
-                _answer(asked.reply, result)
-            case Outcome() if not asked.reply.done():
-                asked.reply.set_result(result.reply)
+    async def _round(self, waiting: Sequence[Fact | _Asked]) -> list[Outcome | Refused]:
+        """Decide each, commit all at once, apply, answer and send each: in this order. Raises StoreBroken.
 
-    async def _learn(self, fact: Fact) -> None:
-        result = await self._decide(fact)
-        session = _session(fact)
-        if not isinstance(result, Refused) or session is None:
-            return
-        if result.code == "full":
-            self._unheard.add(session.node)
-        else:  # it comes back with everything it has
-            self._dispatcher.close_session(session)
-
-    async def _decide(self, event: Fact | Command) -> Outcome | Refused:
-        """Decide, commit, apply, send: in this order. Whatever fails before the commit is done changes nothing.
-
-        Refused: by the rules; `full` for want of room; `internal` for a fault of the rules, logged with its event.
-        Raises StoreBroken: then memory may be behind the disk, and the process must end.
+        Each is decided on what those before it decided (`_ahead`); others see nothing of it before it is durable. When
+        the commit fails, all of it is forgotten.
         """
+        results: list[Outcome | Refused] = []
+        stored: list[Changes] = []
+        try:
+            for entry in waiting:
+                results.append(self._decide(entry.command if isinstance(entry, _Asked) else entry))
+                await asyncio.sleep(0)  # a long round must not keep the sockets waiting
+            stored = [r.changes for r in results if isinstance(r, Outcome) and r.changes.stored]
+            if stored:
+                await self._store.commit(*stored)
+                self._commits += 1
+        except StoreFull as error:
+            stored = []
+            self._note_full(error)
+            self._forget()
+            results = [Refused("full", str(error)) if isinstance(r, Outcome) else r for r in results]
+        except StoreBroken:
+            _answer_all(waiting, _stopping())
+            raise
+        except Exception as error:  # noqa: BLE001 a defect in one rule must not take the Center away from all nodes
+            self._forget()
+            if len(waiting) > 1:  # which one it was shows when each is tried alone
+                return [result for entry in waiting for result in await self._round([entry])]
+            stored, results = [], [self._fault(waiting[0], error)]
+        except BaseException:
+            _answer_all(waiting, _stopping())
+            raise
+        for entry, result in zip(waiting, results, strict=True):
+            self._carry_on(entry, result)
+        if stored:
+            self._note_works()
+        return results
+
+    def _decide(self, event: Fact | Command) -> Outcome | Refused:
+        """One decision, made on and added to `_ahead`. Refused: by the rules, or `internal` for a fault in them."""
         self._decisions += 1
         try:
-            outcome = self._handle(self._cluster, event, self._clock.now())
-            if outcome.changes.stored:
-                await self._store.commit(outcome.changes)
-        except StoreBroken:
-            raise
+            outcome = self._handle(self._ahead, event, self._clock.now())
         except Refused as error:
             return error if isinstance(event, Command) else self._fault(event, error)
-        except StoreFull as error:
-            self._note_full(error)
-            return Refused("full", str(error))
-        except Exception as error:  # noqa: BLE001 a defect in one rule must not take the Center away from all nodes
+        except Exception as error:  # noqa: BLE001 as above; the rules change nothing before they return
             return self._fault(event, error)
-        self._cluster.apply(outcome.changes)
-        if outcome.changes.stored:
-            self._commits += 1
-            self._note_works()
-        if outcome.wake_at:
-            soonest = self._clock.now().mono + TICK_MIN_S
-            self._tick_at = min(self._tick_at, max(soonest, outcome.wake_at))
-        self._faults += carry_out(outcome.actions, self._dispatcher)
-        if outcome.changes.puts or outcome.changes.drops or outcome.changes.events:
-            self.feed.publish(outcome.changes)
+        self._ahead.apply(outcome.changes)
         return outcome
 
-    def _fault(self, event: Fact | Command, error: Exception) -> Refused:
+    def _carry_on(self, entry: Fact | _Asked, result: Outcome | Refused) -> None:
+        """Make a decision visible, now that it is durable; or say that there is none."""
+        if isinstance(result, Outcome):
+            self._cluster.apply(result.changes)
+            if result.wake_at:
+                soonest = self._clock.now().mono + TICK_MIN_S
+                self._tick_at = min(self._tick_at, max(soonest, result.wake_at))
+            self._faults += carry_out(result.actions, self._dispatcher)
+            if result.changes.puts or result.changes.drops or result.changes.events:
+                self.feed.publish(result.changes)
+        if isinstance(entry, _Asked):
+            _answer(entry.reply, result)
+        elif isinstance(result, Refused):
+            self._unlearned(entry, result)
+
+    def _unlearned(self, fact: Fact, refused: Refused) -> None:
+        """What a node told was not written down: it shall tell everything again, when that is of use."""
+        session = _session(fact)
+        if session is None:
+            return
+        if refused.code == "full":
+            self._unheard.add(session.node)
+        else:
+            self._dispatcher.close_session(session)
+
+    def _forget(self) -> None:
+        """What was decided and is not durable never was."""
+        self._ahead = _copy(self._cluster)
+
+    def _fault(self, entry: Fact | Command | _Asked, error: Exception) -> Refused:
         self._faults += 1
+        event = entry.command if isinstance(entry, _Asked) else entry
         mono = self._clock.now().mono
         if not isinstance(event, Tick):
             _log.error("the rules failed at %s", _name(event), exc_info=error)
@@ -281,18 +307,32 @@ class Controller:
     def _end(self) -> None:
         self._ended = True
         while not self._inbox.empty():
-            waiting = self._inbox.get_nowait()
-            if isinstance(waiting, _Asked):
-                _answer(waiting.reply, _stopping())
+            _answer_all([self._inbox.get_nowait()], _stopping())
 
 
 def _stopping() -> Refused:
     return Refused("unavailable", "the Center is stopping; try again in a few seconds")
 
 
-def _answer(reply: "asyncio.Future[Any]", error: Refused) -> None:
-    if not reply.done():  # the caller may be gone
-        reply.set_exception(error)
+def _answer_all(entries: Sequence[Fact | _Asked], refused: Refused) -> None:
+    for entry in entries:
+        if isinstance(entry, _Asked):
+            _answer(entry.reply, refused)
+
+
+def _answer(reply: "asyncio.Future[Any]", result: Outcome | Refused) -> None:
+    if reply.done():  # the caller is gone; what it asked for is done all the same
+        return
+    if isinstance(result, Refused):
+        reply.set_exception(result)
+    else:
+        reply.set_result(result.reply)
+
+
+def _copy(cluster: Cluster) -> Cluster:
+    """Tables of its own with the same records."""
+    records = (record for kind in KEYS if kind is not Meta for record in cluster.table(kind).values())
+    return Cluster(cluster.meta, cluster.volatile, records)
 
 
 def _name(event: Fact | Command) -> str:

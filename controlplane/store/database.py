@@ -73,9 +73,9 @@ class Database:
                     records.append(record)
         return meta, records
 
-    async def commit(self, changes: Changes) -> None:
+    async def commit(self, *changes: Changes) -> None:
         """See `Store.commit`."""
-        await self._write(tuple(statements(changes)))
+        await self._write([statement for one in changes for statement in statements(one)])
 
     async def events(
         self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0

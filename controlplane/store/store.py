@@ -37,8 +37,9 @@ class Store(Protocol):
     async def load(self) -> tuple[Meta | None, list[Record]]:
         """Everything stored, without the journal; no Meta in a new store. Raises StoreRefused on unreadable rows."""
 
-    async def commit(self, changes: Changes) -> None:
-        """Write `changes` as one transaction; durable when this returns. Cancelling the caller does not undo it.
+    async def commit(self, *changes: Changes) -> None:
+        """Write all `changes`, in order, as one transaction; durable when this returns. Cancelling the caller does not
+        undo it.
 
         Raises StoreFull, StoreBroken.
         """

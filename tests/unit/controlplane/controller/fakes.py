@@ -27,12 +27,12 @@ class FakeStore:
     async def load(self) -> tuple[Meta | None, list[Record]]:
         return None, []
 
-    async def commit(self, changes: Changes) -> None:
+    async def commit(self, *changes: Changes) -> None:
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
             raise self.error
-        self.log.append(("commit", changes))
+        self.log.append(("commit", *changes))
 
     async def events(
         self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
