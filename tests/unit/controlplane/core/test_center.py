@@ -385,7 +385,7 @@ def test_a_crash_out_of_the_blue_begins_a_story_of_its_own() -> None:
     world.run(10)
     for agent in world.agents.values():
         for container in agent.running.values():
-            container.state, container.started_at, container.restarts = "starting", world.mono, 1
+            container.state, container.reason, container.started_at = "failed", "exit 7", world.mono
             agent.fails["web:1"] = "exit 7"
     world.run(2)
     failed = next(e for e in world.events if e.kind == "replica.failed")
