@@ -133,7 +133,8 @@ class Session:
                 self.outbox.put(Unsupported(tag=unknown.tag))
                 continue
             match message:
-                case Welcome(heartbeat_s=heartbeat_s):
+                case Welcome(heartbeat_s=heartbeat_s, session_epoch=epoch):
+                    log.info("session %d with the Center is open", epoch)
                     self._period_s = min(max(heartbeat_s, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
                     self._welcomed.set()
                 case ComeBack(after_s=after_s):

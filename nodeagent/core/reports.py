@@ -62,7 +62,7 @@ def _state(item: Assignment, *, pulling: bool) -> ReplicaState:
         case Create() | Start() | Restart():
             return "starting"
         case Stop():
-            return "stopping"
+            return "stopping" if item.want is None else "starting"  # wanted: it is only made anew
         case Remove() if item.want is None:
             return "stopped"
         case _:
@@ -90,7 +90,7 @@ def _unstarted(have: Container) -> ReplicaState:
         case "created" | "exited" | "restarting":
             return "starting"
         case "removing":
-            return "stopping"
+            return "assigned"  # somebody removes it by hand; `stopping` is for what nobody wants
         case _:
             return "failed"
 

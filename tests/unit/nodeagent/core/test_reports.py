@@ -26,6 +26,7 @@ CASES: list[tuple[str, Assignment, ReplicaState]] = [
     ("could not be made", an_item(WANT, trials=FAILED), "failed"),
     ("ended well", an_item(WANT, a_container(WANT, status="exited"), trials=Trials(ended="stopped")), "stopped"),
     ("ended badly", an_item(WANT, a_container(WANT, status="exited"), trials=Trials(ended="failed")), "failed"),
+    ("removed by hand just now", an_item(WANT, a_container(WANT, status="removing")), "assigned"),
     ("stale, being stopped", an_item(None, a_container(WANT), cleared=True), "stopping"),
     ("stale, still asked for", an_item(None, a_container(WANT)), "running"),
     ("stale, ended", an_item(None, a_container(WANT, status="exited"), cleared=True), "stopped"),
@@ -46,6 +47,8 @@ def test_states_while_a_step_is_under_way() -> None:
     item.busy = Restart(ref=REF, container_id="c1", grace_s=1)
     assert report_of(item, pulling=False).state == "starting"
     item.busy = Stop(ref=REF, container_id="c1", grace_s=1)
+    assert report_of(item, pulling=False).state == "starting", "it is made anew"
+    item.want = None
     assert report_of(item, pulling=False).state == "stopping"
 
 
