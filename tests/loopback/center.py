@@ -74,9 +74,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running_center(data: Path) -> AsyncIterator[Running]:
+async def running_center(data: Path, port: int = 0) -> AsyncIterator[Running]:
     """Open the data folder and serve until the context ends; the end is orderly, as on SIGTERM."""
-    settings = Settings(data=data, host="127.0.0.1", port=0, admin_token=ADMIN_TOKEN)
+    settings = Settings(data=data, host="127.0.0.1", port=port, admin_token=ADMIN_TOKEN)
     stop = asyncio.Event()
     async with opened(settings) as center, asyncio.TaskGroup() as tasks:
         listener = listen(settings.host, settings.port)
@@ -204,12 +204,12 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def fetch(url: str, path: str, body: bytes | None = None, token: str = "") -> Answer:
-    """GET, or POST with a JSON body. Blocks."""
+def fetch(url: str, path: str, body: bytes | None = None, token: str = "", method: str = "") -> Answer:
+    """GET, or with a JSON body POST, unless another method is given. Blocks."""
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=WAIT_S)
     try:
-        connection.request("GET" if body is None else "POST", path, body, headers)
+        connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
         answer = connection.getresponse()
         return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()})
     finally:
