@@ -13,6 +13,8 @@ from nodeagent.core.events import EngineSeen, EngineSilent, Event, Inspected, Li
 
 LIST_EVERY_S = 60.0
 ASK_EVERY_S = 5.0
+ASK_AGAIN_S = 1.0
+"""After a question without an answer: three of them make an engine that hangs known within about 16 s."""
 ASK_S = 3.0
 """An engine that has not said its name after so long counts as silent."""
 LIST_S = 30.0
@@ -113,17 +115,19 @@ class Watcher:
 
     async def _ask(self) -> None:
         while True:
+            pause_s = ASK_EVERY_S
             try:
                 async with asyncio.timeout(ASK_S):
                     info = await self._docker.info()
             except (DockerFault, TimeoutError) as error:
+                pause_s = ASK_AGAIN_S
                 await self._silence(error)
             else:
                 await self._post(EngineSeen(info=info))
                 if self._silent:
                     self._broke = True
                     self._list_due.set()
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(pause_s)
 
     async def _silence(self, error: Exception) -> None:
         self._silent = True

@@ -57,13 +57,15 @@ class TinyCenter:
         self.busy_answers = 0
         self.lie = False
         self.answer_beats = True
-        self.silent_desired = False
+        self.busy_sessions = 0
         self.registrations: list[RegisterRequest] = []
         self.seen: list[FromAgent] = []
         self.reports: dict[ContainerRef, ContainerReport] = {}
         self.connections = 0
         self.sessions = 0
         """Connections that came to Welcome."""
+        self.refused_at: list[float] = []
+        self.opened_at: list[float] = []
         self.close_codes: list[int | None] = []
         self._public_key = ""
         self._socket: web.WebSocketResponse | None = None
@@ -96,6 +98,10 @@ class TinyCenter:
 
     async def session(self, request: web.Request) -> web.WebSocketResponse:
         """`/api/agent/session`."""
+        if self.busy_sessions > 0:
+            self.busy_sessions -= 1
+            self.refused_at.append(asyncio.get_running_loop().time())
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "0.3"})
         socket = web.WebSocketResponse(protocols=[SUBPROTOCOL], compress=False)
         await socket.prepare(request)
         self.connections += 1
@@ -127,10 +133,10 @@ class TinyCenter:
     async def _open(self, socket: web.WebSocketResponse) -> None:
         self._socket = socket
         self.sessions += 1
+        self.opened_at.append(asyncio.get_running_loop().time())
         welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2)
         await self.send(welcome)
-        if not self.silent_desired:
-            await self.tell_all()
+        await self.tell_all()
 
     async def _listen(self, socket: web.WebSocketResponse) -> None:
         async for frame in socket:
@@ -146,6 +152,11 @@ class TinyCenter:
         """Send on the current session."""
         assert self._socket is not None
         await self._socket.send_str(encode(message).decode())
+
+    async def send_raw(self, frame: str) -> None:
+        """Send a frame that may be no message."""
+        assert self._socket is not None
+        await self._socket.send_str(frame)
 
     async def tell_all(self) -> None:
         """Send the full desired state, a replica per page."""

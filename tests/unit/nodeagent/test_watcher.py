@@ -103,7 +103,7 @@ async def test_very_many_hints_become_a_list(engine: FakeEngine) -> None:
 
 
 async def test_an_engine_that_is_away_or_hangs_is_silent(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ASK_EVERY_S", "ASK_S", "LIST_S"):
+    for name in ("ASK_EVERY_S", "ASK_AGAIN_S", "ASK_S", "LIST_S"):
         monkeypatch.setattr(watcher_module, name, 0.03)
     async with watching(engine) as (watcher, ear):
         await watcher.looked.wait()
