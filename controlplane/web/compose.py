@@ -17,6 +17,10 @@ STRATEGIES: tuple[str, ...] = get_args(Strategy)
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
+class _Top(msgspec.Struct):
+    services: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a deploy or a plan was asked with."""
 
@@ -26,7 +30,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def asked(call: Call, code: str) -> Asked:
-    """The body as a project's Compose file, YAML or JSON DeployRequest, and the strategy for this dispatch.
+    """The body as a project's Compose file (YAML, the same written as JSON, or a JSON DeployRequest), and the strategy
+    for this dispatch.
 
     Raises Rejected: bad_request for the request itself, invalid (422) with every error of the file.
     """
@@ -44,8 +49,10 @@ async def asked(call: Call, code: str) -> Asked:
 async def _request(call: Call) -> DeployRequest:
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     data = await call.request.body()
-    if kind == "application/json":
+    if kind == "application/json" and not _is_compose(data):
         return decode(data, DeployRequest)
+    if kind == "application/json":
+        kind = _YAML[0]  # JSON is YAML, and its lines are counted the same
     if kind not in _YAML:
         text = (
             f"a Compose file comes as {_YAML[0]} or text/yaml, or as application/json; not as {kind[:80] or 'nothing'}"
@@ -55,3 +62,11 @@ async def _request(call: Call) -> DeployRequest:
         return DeployRequest(compose=data.decode())
     except UnicodeDecodeError as error:
         raise Rejected("bad_request", f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _is_compose(data: bytes) -> bool:
+    """True for a Compose file written as JSON."""
+    try:
+        return msgspec.json.decode(data, type=_Top).services is not msgspec.UNSET
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False

@@ -52,6 +52,13 @@ def test_the_same_as_json(center: FakeCenter) -> None:
     assert isinstance(asked, Deploy) and asked.strategy == "labels"
 
 
+def test_a_compose_file_may_be_written_as_json(center: FakeCenter) -> None:
+    accept(center)
+    assert center.client().put(SHOP, json={"services": {"web": {"image": "web:7"}}}).status_code == 202
+    asked = center.asked[0]
+    assert isinstance(asked, Deploy) and asked.spec.services["web"].image == "web:7"
+
+
 def test_unchanged_is_200_without_a_deployment(center: FakeCenter) -> None:
     accept(center, unchanged=True)
     got = center.client().put(SHOP, content=GOOD, headers=YAML)
