@@ -1,5 +1,7 @@
 """Trying a host port by binding it."""
 
+import contextlib
+import random
 import socket
 
 import pytest
@@ -8,11 +10,20 @@ from nodeagent.hostports import taken_port
 from protocol.spec import PortLease, Protocol
 
 
+def bind_quiet(holder: socket.socket) -> None:
+    """Bind below the kernel's ephemeral range, where no other test's connection comes by chance."""
+    for port in random.sample(range(20_000, 30_000), 50):
+        with contextlib.suppress(OSError):
+            holder.bind(("0.0.0.0", port))
+            return
+    raise AssertionError("50 ports are taken")
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_a_bound_port_is_taken_and_a_closed_one_free(protocol: Protocol) -> None:
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("0.0.0.0", 0))
+        bind_quiet(holder)
         if protocol == "tcp":
             holder.listen()
         lease = PortLease(container=80, host=holder.getsockname()[1], protocol=protocol)
