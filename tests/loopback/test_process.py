@@ -1,7 +1,9 @@
 """`python -m controlplane` as a process: how it starts, what it prints, how it ends, what it keeps."""
 
+import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -173,3 +175,27 @@ def test_a_client_that_hangs_does_not_keep_it_from_ending(tmp_path: Path) -> Non
             begun = time.monotonic()
             assert running.end()[0] == 0
             assert time.monotonic() - begun < 8
+
+
+def test_an_io_error_of_the_disk_ends_it_and_what_was_answered_is_kept(tmp_path: Path) -> None:
+    with center(tmp_path, ROPE_ADMIN_TOKEN=ADMIN_TOKEN) as running:
+        running.started()
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+        answered, failed = 0, None
+        while failed is None:
+            try:
+                answer = fetch(running.url, "/api/v1/join-tokens", b"{}", ADMIN_TOKEN)
+            except (OSError, http.client.HTTPException) as error:
+                failed = str(error)
+            else:
+                answered += answer.status < 300
+                failed = None if answer.status < 300 else str(answer.status)
+        code, err = running.ended()
+        assert code == 1 and failed != "500"
+        assert "rope center: the database failed" in err and "Traceback" not in err
+    with center(tmp_path, ROPE_ADMIN_TOKEN=ADMIN_TOKEN) as again:
+        again.started()
+        again.end()
+    db = sqlite3.connect(tmp_path / "center.db")
+    assert db.execute("SELECT count(*) FROM tickets").fetchone() == (answered,)
+    db.close()
