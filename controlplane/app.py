@@ -44,7 +44,7 @@ REGISTER_PATH = "/api/agent/register"
 FAREWELL_S = 1.0
 """For telling agents when to come back, before the sockets are closed."""
 
-SHUTDOWN_S = 5
+SHUTDOWN_S = 3
 """For requests that run when the Center is told to stop."""
 
 TOKEN_BYTES = 32
@@ -72,6 +72,8 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     """Run the Center until SIGTERM or SIGINT. Raises StoreRefused before anything is changed; StoreBroken later."""
     with _stop_signals() as stop:
         async with opened(settings) as center:
+            gc.collect()
+            gc.freeze()  # what was loaded stays: collections need not look at it again
             await serve(center, listener, stop)
 
 
@@ -95,8 +97,6 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     url = f"http://{netloc(host, port)}"
     web = routes(await _door(center, url))
     server = _Server(application([*web, *_agent_routes(center)]), listener, _greeting(url, center.token))
-    gc.collect()
-    gc.freeze()  # what was loaded stays: collections need not look at it again
     async with asyncio.TaskGroup() as tasks:
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),

@@ -35,6 +35,7 @@ from protocol.messages import (
     Inventory,
     Observed,
     Proof,
+    Pulse,
     Relist,
     Resync,
     TaskUpdate,
@@ -215,6 +216,8 @@ class _Ride:
                     raise Closed(1008, "a heartbeat of another agent")
                 self._hub.beat(session, message)
                 session.send(Beat(seq=message.seq))
+            case Pulse():
+                pass  # that it came is all it says, and the hub has heard it
             case Observed():
                 self._check_seq(message.seq)
                 await self._tell(

@@ -5,6 +5,7 @@ older one still does changes nothing.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
@@ -27,6 +28,12 @@ BACK_PER_S = 200
 BACK_MAX_S = 8.0
 """… but none later than this, so that nobody is taken for lost."""
 
+CLONES_MIN = 3
+CLONES_S = 60.0
+"""So many sessions replaced while still open, within so long: rather two agents than one with a bad line."""
+
+_log = logging.getLogger(__name__)
+
 
 class _Rope:
     """What is known of one node, whether a session is open or not."""
@@ -38,6 +45,8 @@ class _Rope:
         self.aborted = False
         self.heartbeat: Heartbeat | None = None
         self.usage: NodeUsage | None = None
+        self.superseded: list[float] = []
+        """When a session took the place of one that was still open, lately."""
 
 
 class Hub:
@@ -60,6 +69,11 @@ class Hub:
             if rope.session.epoch > session.epoch:
                 return False
             rope.session.end(SUPERSEDED, "a newer session of this node is open", clean=True)
+            rope.superseded = [at for at in rope.superseded if now - at < CLONES_S] + [now]
+            if len(rope.superseded) >= CLONES_MIN:
+                _log.error(
+                    "two agents hold the key of %s: was its data folder copied to another machine?", session.node
+                )
         rope.session, rope.heard_at, rope.aborted = session, now, False
         self._ropes[session.node] = rope
         return True

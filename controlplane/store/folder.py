@@ -36,6 +36,7 @@ def locked_folder(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # a full disk must not keep the Center from serving what it has
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        _tighten(path)
         yield path
     finally:
         os.close(fd)
@@ -54,6 +55,13 @@ def _make(path: Path) -> None:
         path.chmod(0o700)
     elif status.st_mode & 0o022:
         raise StoreRefused(f"other users may write into {path}: give the Center a folder of its own (chmod 700)")
+
+
+def _tighten(path: Path) -> None:
+    """Files that came back from a backup may be readable by everyone; the database holds users' secrets."""
+    for name in _OURS:
+        with suppress(FileNotFoundError, PermissionError):
+            (path / name).chmod(0o600)
 
 
 def write_once(path: Path, content: bytes) -> None:

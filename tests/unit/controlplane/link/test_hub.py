@@ -71,6 +71,17 @@ async def test_an_older_session_does_not_take_the_place_of_a_newer_one(bench: Be
     assert await ended(new) is None and bench.hub.heard(new)
 
 
+async def test_two_agents_with_one_key_are_noticed(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for epoch in range(1, 4):
+        bench.session(epoch)
+        bench.mono += 40.0
+    assert "two agents" not in caplog.text, "now and then a line is lost without a word"
+    for epoch in range(4, 7):
+        bench.session(epoch)
+        bench.mono += 5.0
+    assert "two agents hold the key of n" in caplog.text
+
+
 async def test_sightings_tell_silence_connection_and_how_it_ended(bench: Bench) -> None:
     session = bench.session()
     bench.mono += 4.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.store.folder import LOCK, locked_folder, write_once
+from controlplane.store.folder import DATABASE, IDENTITY, LOCK, locked_folder, write_once
 from controlplane.store.store import StoreRefused
 
 
@@ -35,6 +35,14 @@ def test_a_folder_of_others_keeps_its_rights(tmp_path: Path) -> None:
     data.chmod(0o755)
     with locked_folder(data):
         assert mode(data) == 0o755
+
+
+def test_files_from_a_backup_are_made_private(tmp_path: Path) -> None:
+    for name in (DATABASE, IDENTITY, "letters.txt"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o644)
+    with locked_folder(tmp_path) as folder:
+        assert [mode(folder / n) for n in (DATABASE, IDENTITY, "letters.txt")] == [0o600, 0o600, 0o644]
 
 
 def test_a_folder_that_everyone_may_write_is_refused(tmp_path: Path) -> None:
