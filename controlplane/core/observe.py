@@ -6,7 +6,7 @@ from controlplane.core import assigning, healing, tasks
 from controlplane.core.draft import Draft, where
 from controlplane.core.node import Node
 from controlplane.core.project import Project
-from controlplane.core.replica import Assignment, Replica, moved, ref
+from controlplane.core.replica import REPORTABLE, Assignment, Replica, moved, ref
 from protocol.messages import ContainerRef, ContainerReport
 
 _TASK_STATE = {
@@ -60,8 +60,8 @@ def apply_inventory(draft: Draft, node: str, reports: tuple[ContainerReport, ...
 
 
 def _apply(draft: Draft, replica: Replica, slot: str, old: Assignment, report: ContainerReport) -> None:
-    if report.state_seq < old.state_seq or old.ending:
-        return  # late, or its end is waited for: only `gone` counts
+    if report.state_seq < old.state_seq or old.ending or report.state not in REPORTABLE:
+        return  # late, or its end is waited for: only `gone` counts; or nonsense
     new = _updated(old, report, draft.now.wall)
     if msgspec.structs.replace(old, state_seq=new.state_seq) == new:
         return  # nothing changed: no disk write

@@ -27,10 +27,13 @@ LEGAL: Mapping[ReplicaState, frozenset[ReplicaState]] = {
     "running": _ALIVE | {"interrupted"},
     "failed": _ALIVE | {"interrupted"},
     "stopped": _ALIVE | {"interrupted"},
-    "stopping": frozenset({"stopping", "stopped", "failed", "interrupted"}),
+    "stopping": _ALIVE | {"interrupted"},
     "interrupted": _ALIVE | {"interrupted"},
 }
-"""From an assignment's state to those it may be seen in next. `stopping` never turns back: that needs a new epoch."""
+"""From an assignment's state to those it may be seen in next. Reports on an `ending` one are not even looked at."""
+
+REPORTABLE: frozenset[ReplicaState] = _ALIVE
+"""States that an agent may report; the others are the Center's own words."""
 
 
 class Assignment(Record, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 The pins serve all replicas and every later failover, so that a tag that moves changes nothing that runs.
 """
 
+import re
+
 import msgspec
 
 from controlplane.core import steps, tasks
@@ -11,6 +13,8 @@ from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.project import Project, Revision
 from controlplane.core.task import Task
+
+_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def advance(draft: Draft, deployment: Deployment, revision: Revision) -> Deployment:
@@ -43,7 +47,7 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:
     task = draft.get(Task, step.task) if step.task else None
     if task is not None and not task.ended:
         return step, ""
-    if task is not None and task.state == "done" and task.result:
+    if task is not None and task.state == "done" and is_pin_of(task.result, step.service):
         if step.state != "done":
             step = steps.ended(draft, step, "done", task.result)
         return step, task.result
@@ -59,6 +63,19 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:
     return msgspec.structs.replace(
         step, state="running", task=task.id, tried=(*step.tried, node), reason=reason or f"asking {node}"
     ), ""
+
+
+def is_pin_of(pin: str, image: str) -> bool:
+    """True when `pin` is an image id, or a digest in the repository that `image` names. Agents are not trusted: one
+    must not be able to choose what the others run.
+    """
+    if _ID.fullmatch(pin):
+        return True
+    name, _, digest = pin.partition("@")
+    asked = image.partition("@")[0]
+    if ":" in asked.rpartition("/")[2]:
+        asked = asked.rpartition(":")[0]
+    return bool(_ID.fullmatch(digest)) and (name == asked or name.endswith(f"/{asked}") or asked.endswith(f"/{name}"))
 
 
 def _next(draft: Draft, deployment: Deployment, tried: tuple[str, ...]) -> str | None:

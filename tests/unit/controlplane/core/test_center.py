@@ -1,5 +1,10 @@
 """The Center's core as a whole: deploy, failover, return, update, drain, in virtual time with obedient agents."""
 
+from typing import get_args
+
+import msgspec
+import pytest
+
 from controlplane.core.command import (
     ConfirmDown,
     Deploy,
@@ -12,6 +17,7 @@ from controlplane.core.command import (
 )
 from controlplane.core.deployment import ENDED
 from controlplane.core.fact import Reported, SessionClosed
+from protocol.messages import ReplicaState
 from protocol.spec import Mount
 from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service
 
@@ -392,3 +398,16 @@ def test_a_crash_out_of_the_blue_begins_a_story_of_its_own() -> None:
     assert failed.cause != world.deployment(number).cause
     later = [e.cause for e in world.events if e.seq > failed.seq and e.replica]
     assert later and set(later) == {failed.cause}
+
+
+@pytest.mark.parametrize("first", get_args(ReplicaState))
+@pytest.mark.parametrize("second", get_args(ReplicaState))
+def test_no_report_of_an_agent_makes_the_rules_fail(first: ReplicaState, second: ReplicaState) -> None:
+    world = World(("node-1",))
+    deployed(world)
+    agent = world.agents["node-1"]
+    for state in (first, second, "running"):
+        (report,) = world.reports("node-1")
+        odd = msgspec.structs.replace(report, state=state, up_s=-1e300, restarts=-5, reason="x" * 5000)
+        world.send(Reported(node="node-1", session_epoch=agent.epoch, containers=(odd,)))
+    assert world.replicas()[0].state == "running"

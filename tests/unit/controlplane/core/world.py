@@ -4,6 +4,7 @@ Each agent keeps what desired state tells it, reports containers as running afte
 """
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -215,6 +216,10 @@ class World:
         """The journal's sentences."""
         return [f"{e.seq}<{e.cause} {e.kind}: {e.text}" for e in self.events]
 
+    def reports(self, name: str) -> list[ContainerReport]:
+        """What an agent would say of its containers now."""
+        return self._reports(self.agents[name])
+
     # -- agents -----------------------------------------------------------------------------------------------------
 
     def _act(self, action: Any) -> None:
@@ -280,7 +285,9 @@ class World:
 
     def _answer(self, agent: Agent, number: str) -> None:
         task = self.cluster.tasks[number]
-        result = agent.images.get(task.image, f"{task.image.split(':')[0]}@sha256:{'0' * 60}{task.image[-4:]:>4}")
+        result = agent.images.get(
+            task.image, f"{task.image.split(':')[0]}@sha256:{sha256(task.image.encode()).hexdigest()}"
+        )
         if task.kind == "restart" and task.target in agent.running:
             container = agent.running[task.target]
             container.started_at, container.state, container.restarts = self.mono, "starting", container.restarts + 1
