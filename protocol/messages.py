@@ -173,6 +173,10 @@ class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
     """The revision of desired state obeyed last."""
 
 
+class Pulse(Wire, frozen=True, kw_only=True):
+    """A sign of life between two heartbeats, so that a line that was cut for 12 s is not taken for 15 s of silence."""
+
+
 class Observed(Wire, frozen=True, kw_only=True):
     """Changes, sent at once. `gone`: containers that are no more. `seq` counts from 1 per session; a gap: `Relist`."""
 
@@ -305,7 +309,9 @@ class Unsupported(Wire, frozen=True, kw_only=True):
     tag: str
 
 
-FromAgent = Hello | Proof | Inventory | Heartbeat | Observed | TaskUpdate | Resync | ConfirmStop | Goodbye | Unsupported
+FromAgent = (
+    Hello | Proof | Inventory | Heartbeat | Pulse | Observed | TaskUpdate | Resync | ConfirmStop | Goodbye | Unsupported
+)
 FromCenter = (
     Challenge
     | Welcome

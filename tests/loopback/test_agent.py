@@ -18,6 +18,7 @@ from protocol.messages import (
     Hello,
     Inventory,
     Observed,
+    Pulse,
     Removed,
     Resync,
     StopConfirmed,
@@ -219,7 +220,7 @@ async def test_a_center_with_another_key_learns_nothing(center: TinyCenter, engi
         told = len(center.seen)
         center.hang_up()
         await center.until(lambda: len(center.seen) >= told + 3)
-    assert {type(message) for message in center.seen[told:]} <= {Hello, Heartbeat, Observed}
+    assert {type(message) for message in center.seen[told:]} <= {Hello, Heartbeat, Pulse, Observed}
     assert isinstance(center.seen[-1], Hello) and isinstance(center.seen[-2], Hello)
 
 

@@ -23,6 +23,7 @@ from protocol.messages import (
     Hello,
     Inventory,
     Observed,
+    Pulse,
     Unsupported,
     Versions,
 )
@@ -84,6 +85,13 @@ async def test_heartbeats_go_on_by_themselves() -> None:
         await center.until(lambda: len([m for m in center.seen if isinstance(m, Heartbeat)]) >= 3)
         assert [m.seq for m in center.seen if isinstance(m, Heartbeat)][:3] == [1, 2, 3]
         assert any(isinstance(e, Received) and isinstance(e.message, Beat) for e in rig.events)
+
+
+async def test_signs_of_life_come_between_heartbeats() -> None:
+    async with linked() as (center, _):
+        await center.until(lambda: len([m for m in center.seen if isinstance(m, Heartbeat)]) >= 2)
+    kinds = [type(m) for m in center.seen if isinstance(m, Heartbeat | Pulse)]
+    assert kinds[:4] == [Heartbeat, Pulse, Pulse, Heartbeat]
 
 
 async def test_a_silent_center_is_left_for_a_new_session() -> None:

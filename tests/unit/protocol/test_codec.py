@@ -13,6 +13,7 @@ from protocol.messages import (
     Goodbye,
     Heartbeat,
     Observed,
+    Pulse,
     Removed,
     TaskUpdate,
 )
@@ -21,6 +22,7 @@ REF = ContainerRef(project="shop", service="web", replica=1, epoch=3)
 
 GOLDEN_FROM_AGENT = [
     (Goodbye(), b'{"type":"goodbye"}'),
+    (Pulse(), b'{"type":"pulse"}'),
     (
         Observed(seq=4, gone=(REF,)),
         b'{"type":"observed","seq":4,"gone":[{"project":"shop","service":"web","replica":1,"epoch":3}]}',
