@@ -48,7 +48,7 @@ def make_heartbeat(
         load=round(readings.load, 2),
         mem_total_mb=round(readings.mem_total_mb, 1),
         disk_total_gb=round(readings.disk_total_gb, 2),
-        engine_ok=state.engine_ok,
+        engine_ok=state.engine_answers,
         ports=readings.ports[:PORTS_MAX],
         containers=state.voice.beats(readings.usage, wall),
         revision=revision,

@@ -105,6 +105,11 @@ class NodeState:
         return self._listed and self._silences < SILENCES_MAX
 
     @property
+    def engine_answers(self) -> bool:
+        """Whether the engine answered the last question: what a heartbeat says, for the Center counts them itself."""
+        return self._listed and self._silences == 0
+
+    @property
     def authority(self) -> tuple[int, int]:
         """The highest (incarnation, revision) ever obeyed."""
         return self._authority.highest

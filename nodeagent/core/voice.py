@@ -35,7 +35,7 @@ class Voice:
         self._reports = reports
         self._seq = 0
         self._owed = False
-        """The last inventory of this session was sent without an engine: another is due when it answers."""
+        """The engine did not answer since the last inventory of this session: another is due when it does."""
         self._spoke_at = -FOREVER
 
     def greet(self, session: int, out: list[Action], wall: float, *, engine_ok: bool) -> None:
@@ -80,7 +80,9 @@ class Voice:
         for ref in self._reports.refs():
             if ref not in self._items:
                 self._reports.update(ref, None)
-        if self.open and engine_ok and self._owed:
+        if not engine_ok:
+            self._owed = True  # the Center may have moved what ran here, or called it interrupted
+        elif self.open and self._owed:
             self.inventory(out, now.wall, engine_ok=True)
         if not (self.open and engine_ok and self._reports.dirty):
             return FOREVER

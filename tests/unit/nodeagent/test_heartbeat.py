@@ -1,6 +1,7 @@
 """The heartbeat's frame."""
 
 from nodeagent.core.container import Usage
+from nodeagent.core.events import EngineSilent
 from nodeagent.heartbeat import PORTS_MAX, make_heartbeat
 from nodeagent.meters import Readings
 from tests.unit.nodeagent.core.made import WALL, VirtualNode, a_want
@@ -26,6 +27,16 @@ def test_it_says_what_was_measured_and_what_is_on_disk() -> None:
         5,
         1,
     )
+
+
+def test_one_question_without_an_answer_is_told_at_once() -> None:
+    node = VirtualNode()
+    node.start()
+    node.tell(EngineSilent(reason="no answer in time"))
+    assert node.state.engine_ok, "the agent itself waits for more"
+    assert not make_heartbeat(1, "a", Readings(), node.state, revision=0, wall=WALL).engine_ok
+    node.look()
+    assert make_heartbeat(2, "a", Readings(), node.state, revision=0, wall=WALL).engine_ok
 
 
 def test_an_engine_that_was_never_seen_is_not_ok() -> None:

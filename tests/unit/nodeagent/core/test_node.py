@@ -255,6 +255,18 @@ def test_an_engine_that_does_not_answer_is_told_and_left_alone() -> None:
     assert node.state.engine_ok and node.running() == {a_ref()}
 
 
+def test_an_engine_that_answers_again_has_everything_told_anew() -> None:
+    node = VirtualNode()
+    node.start(a_want())
+    node.run(5)
+    for _ in range(SILENCES_MAX):
+        node.tell(EngineSilent(reason="no answer in time"))
+    node.sent.clear()
+    node.look(after_break=True)
+    assert [type(m) for m in node.sent] == [Inventory]
+    assert isinstance(told := node.sent[0], Inventory) and [r.state for r in told.containers] == ["running"]
+
+
 def test_a_first_session_before_the_first_look_says_that_the_engine_is_silent() -> None:
     node = VirtualNode(memory=JOURNAL)
     node.containers["c0"] = a_container(a_want(), container_id="c0")
