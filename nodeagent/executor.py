@@ -7,6 +7,7 @@ once is the plan's business. Called by `loop`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import assert_never
 
 from nodeagent.core.container import Container, Docker, DockerFault
@@ -111,10 +112,11 @@ class Executor:
         if await self._docker.has_image(image):
             return
         told_at = 0.0
-        async for progress in self._docker.pull(image):
-            if _now() >= told_at + PROGRESS_S:
-                told_at = _now()
-                await self._post(PullMoved(image=image, done=progress.done, total=progress.total))
+        async with aclosing(self._docker.pull(image)) as pull:
+            async for progress in pull:
+                if _now() >= told_at + PROGRESS_S:
+                    told_at = _now()
+                    await self._post(PullMoved(image=image, done=progress.done, total=progress.total))
 
     async def _drop_networks(self) -> None:
         try:
