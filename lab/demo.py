@@ -131,15 +131,17 @@ def down() -> None:
         print("No demo is up; looking for leftovers.")
     if (center := process.recall(FOLDER / "center.pid")) is not None:
         center.end(10)
-    if engine:
-        OneEngine(FOLDER, Path(engine)).down()
-    elif os.geteuid() == 0:
-        RealHosts().down()
-    elif machines.LAB_FOLDER.exists():
+    if not engine and os.geteuid() != 0 and machines.LAB_FOLDER.exists():
         raise LabError("the demo was brought up by root: take it down as root")
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    if FOLDER.parent.is_dir() and not any(FOLDER.parent.iterdir()):
-        FOLDER.parent.rmdir()
+    try:
+        if engine:
+            OneEngine(FOLDER, Path(engine)).down()
+        elif os.geteuid() == 0:
+            RealHosts().down()
+    finally:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        if FOLDER.parent.is_dir() and not any(FOLDER.parent.iterdir()):
+            FOLDER.parent.rmdir()
     print("The demo is gone: no process, container, bridge, namespace or file of it is left.")
 
 

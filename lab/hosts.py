@@ -96,8 +96,8 @@ class Lab:
             raise LabError(f"{self.folder} is not empty, and `down` would remove it: choose a folder of the lab's own")
         network.add_bridge(self.name, f"{self.address}/24")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._adopt(LabPlan(name=self.name, network=self._plan.network, hosts=count, owner=owner))
+            self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "lab.json").write_bytes(msgspec.json.encode(self._plan))
             network.let_bridges_pass(self.name)
             for host in self.hosts:
@@ -113,8 +113,13 @@ class Lab:
     def down(self) -> None:
         """Remove hosts, wires, processes, folders and settings. Works after a crash too, and twice.
 
-        Raises LabError at the end with all that could not be removed.
+        A lab that this folder knows nothing of is not touched. Raises LabError at the end with all that could not be
+        removed.
         """
+        if not self.hosts:
+            if network.exists(self.name):
+                raise LabError(f"the bridge {self.name} is of a lab that does not lie in {self.folder}: it stays")
+            return
         problems: list[str] = []
         for host in self.hosts:
             try:

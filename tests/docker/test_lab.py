@@ -195,6 +195,13 @@ def test_down_leaves_nothing_behind(lab: Lab) -> None:
     own.down()  # twice is fine
 
 
+def test_a_lab_never_removes_the_wires_of_another(lab: Lab) -> None:
+    """As another user's `down` would, whose folder knows nothing of the lab that is up."""
+    with pytest.raises(LabError, match="it stays"):
+        Lab(Path("/tmp/rope-lab-none"), name=lab.name, network="10.77.200").down()
+    assert network.exists(lab.name) and len(network.namespaces(f"{lab.name}-h")) == 4
+
+
 def test_a_lab_never_removes_a_folder_that_was_someone_elses(tmp_path: Path, lab: Lab) -> None:
     (tmp_path / "precious").touch()
     short = Path("/tmp/rope-lab-link")
