@@ -23,6 +23,7 @@ from protocol.messages import (
     Heartbeat,
     Inventory,
     Observed,
+    Pulse,
     Relist,
     Resync,
     StopConfirmed,
@@ -89,6 +90,20 @@ async def test_a_heartbeat_is_answered_and_kept_but_never_reaches_the_controller
         await rope.expect(Beat)
         assert center.center.hub.usage()["node-1"].engine_bad == 0
         assert told == [] and center.center.controller.status.commits == commits
+
+
+async def test_a_pulse_is_a_sign_of_life_and_nothing_more(center: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = await center.node("node-1")
+    async with agent.session() as rope:
+        await until(lambda: state(center) == "online")
+        told = facts(center, monkeypatch)
+        await asyncio.sleep(0.3)
+        silent_s = center.center.hub.figures("node-1").last_seen_s
+        assert silent_s is not None and silent_s > 0.25
+        await rope.send(Pulse())
+        await until(lambda: (center.center.hub.figures("node-1").last_seen_s or 0) < 0.2)
+        await rope.send(beat(agent))
+        assert isinstance(await rope.receive(), Beat) and told == [], "it needs no answer"
 
 
 async def test_a_heartbeat_of_another_agent_ends_the_session(center: Running) -> None:
