@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ def main() -> int:
     asked = _parser().parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # our lines and those of `rope` stay in order in a pipe too
+    for name in [name for name in os.environ if name.startswith("ROPE_")]:
+        del os.environ[name]  # settings of a Ropeteam of your own must not reach the demo's
     try:
         return _run(asked)
     except LabError as error:

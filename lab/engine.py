@@ -34,7 +34,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Engine:
-    """One engine. Every call opens a connection of its own and gives up after `timeout_s` of silence."""
+    """One engine. Every call opens a connection of its own and gives up after `timeout_s` of silence.
+
+    Calls raise EngineError when the engine refuses, LabError when it does not answer.
+    """
 
     def __init__(self, socket_path: Path, timeout_s: float = 30.0) -> None:
         self.socket_path = socket_path
@@ -64,6 +67,8 @@ class Engine:
                 connection.request(method, path, headers=sent)
             answer = connection.getresponse()
             data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise LabError(f"the engine at {self.socket_path} does not answer: {error}") from error
         finally:
             connection.close()
         if answer.status >= 400:
@@ -78,7 +83,7 @@ class Engine:
         """True when the engine answers a ping now."""
         try:
             return self.call("GET", "/_ping") == b"OK"
-        except (OSError, http.client.HTTPException, EngineError):
+        except LabError:
             return False
 
     def wait_ready(self, timeout_s: float = 30.0) -> None:
