@@ -1,5 +1,6 @@
 """Giving replicas a place and taking it away: new epochs, leases, resting ports. Who decides when is elsewhere."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from controlplane.core.rooms import rooms
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, ServiceSpec, Strategy
+
+_SHORT = re.compile(r"\d+(?= MB short)")
 
 
 def choose(
@@ -54,6 +57,11 @@ def strategy_of(draft: Draft, key: ReplicaId, revision: int, spec: ServiceSpec) 
     found = draft.revision(key.project, revision)
     named = spec.placement.strategy or (found.spec.strategy if found else None)
     return named or ("labels" if spec.placement.preferred else "least_loaded")
+
+
+def same_words(one: str, other: str) -> bool:
+    """True when two reasons differ at most in how much memory is short, which changes with every heartbeat."""
+    return one == other or _SHORT.sub("", one) == _SHORT.sub("", other)
 
 
 def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False, deployment: int = 0) -> Replica:

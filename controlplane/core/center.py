@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.core import desired, failover, liveness, nodes, planning, projects, rollout, sessions
+from controlplane.core import desired, liveness, nodes, planning, projects, rollout, sessions
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import (
@@ -93,4 +93,4 @@ def _follow_up(draft: Draft) -> None:
         if project is not None and project.deployment:
             rollout.advance(draft, project.deployment)
     if draft.events and draft.base.unplaced:
-        failover.retry(draft)
+        draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=0.0)  # at the next tick, once for all changes

@@ -47,13 +47,20 @@ def abandon(draft: Draft, node: Node) -> None:
 
 def retry(draft: Draft) -> None:
     """Try to place everything that has no place: pending replicas, and those interrupted on lost nodes."""
+    hopeless: dict[tuple[object, ...], Unplaced] = {}  # a service's replicas are refused alike: ask once for all
     for replica in draft.unplaced():
         if draft.spec(replica.id, replica.revision) is None:
             continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
+        lost = replica.wanted.node if replica.wanted else ""
+        service = (replica.id.project, replica.id.service, replica.revision)
+        key = (service, replica.remap, replica.data_node, replica.avoid, lost)
+        known = hopeless.get(key)
         if replica.wanted is None:
-            healing.place_pending(draft, replica)
+            placed: Placed | Unplaced | None = healing.place_pending(draft, replica, known=known)
         else:
-            _succeed(draft, replica, replica.wanted)
+            placed = _succeed(draft, replica, replica.wanted, known)
+        if isinstance(placed, Unplaced):
+            hopeless[key] = placed
 
 
 def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
@@ -64,21 +71,22 @@ def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
     observe.release(draft, replica)
 
 
-def _succeed(draft: Draft, replica: Replica, old: Assignment) -> None:
+def _succeed(draft: Draft, replica: Replica, old: Assignment, known: Unplaced | None) -> Placed | Unplaced | None:
     node = draft.get(Node, old.node)
     if node is not None and not node.lost:
-        return
+        return None
     spec = draft.spec(replica.id, replica.revision)
     if spec is None or (not spec.may_move and node is not None):
         _explain(draft, replica, f"volume data lives on {old.node}")
-        return
-    placed = _target(draft, replica, old)
+        return None
+    placed = known or _target(draft, replica, old)
     if isinstance(placed, Unplaced):
         _explain(draft, replica, placed.reason, placed)
-        return
+        return placed
     assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
     changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None), placed)
     assigning.tell_placed(draft, changed, placed, replica.cause)
+    return placed
 
 
 def _target(draft: Draft, replica: Replica, old: Assignment) -> Placed | Unplaced:
@@ -103,7 +111,7 @@ def _explain(draft: Draft, replica: Replica, reason: str, unplaced: Unplaced | N
     """Say once why an interrupted replica stays where it is."""
     wanted = replica.wanted
     assert wanted is not None
-    if wanted.reason == reason:
+    if assigning.same_words(wanted.reason, reason):
         return
     draft.put(msgspec.structs.replace(replica, wanted=msgspec.structs.replace(wanted, reason=reason)))
     candidates = [msgspec.to_builtins(c) for c in unplaced.candidates] if unplaced else []

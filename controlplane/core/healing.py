@@ -7,7 +7,7 @@ import msgspec
 
 from controlplane.core import assigning
 from controlplane.core.draft import Draft
-from controlplane.core.placement import Unplaced
+from controlplane.core.placement import Placed, Unplaced
 from controlplane.core.port_rest import REST_S, PortRest
 from controlplane.core.replica import Replica
 from protocol.messages import ContainerRef, ContainerReport
@@ -57,9 +57,11 @@ def _other_ports(draft: Draft, replica: Replica, reason: str) -> None:
     place_pending(draft, replica, stay=old.node)
 
 
-def place_pending(draft: Draft, replica: Replica, *, stay: str = "", deployment: int = 0) -> bool:
-    """Give a replica without a wanted assignment its place; says why when there is none. True when placed."""
-    placed = assigning.choose(
+def place_pending(
+    draft: Draft, replica: Replica, *, stay: str = "", deployment: int = 0, known: Unplaced | None = None
+) -> Placed | Unplaced:
+    """Give a replica without a wanted assignment its place; says why there is none. `known`: there is none."""
+    placed = known or assigning.choose(
         draft,
         replica,
         fixed_required=not replica.remap,
@@ -67,7 +69,7 @@ def place_pending(draft: Draft, replica: Replica, *, stay: str = "", deployment:
         prefer=replica.outgoing.ports if replica.outgoing else (),
     )
     if isinstance(placed, Unplaced):
-        if placed.reason != replica.reason:
+        if not assigning.same_words(placed.reason, replica.reason):
             draft.put(msgspec.structs.replace(replica, reason=placed.reason))
             draft.event(
                 "replica.pending",
@@ -77,13 +79,13 @@ def place_pending(draft: Draft, replica: Replica, *, stay: str = "", deployment:
                 replica=str(replica.id),
                 data={"candidates": [msgspec.to_builtins(c) for c in placed.candidates]},
             )
-        return False
+        return placed
     hold = replica.outgoing is not None and replica.outgoing.ending
     changed = assigning.assign(
         draft, msgspec.structs.replace(replica, remap=False), placed, hold=hold, deployment=deployment
     )
     assigning.tell_placed(draft, changed, placed, replica.cause, deployment=deployment)
-    return True
+    return placed
 
 
 def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:

@@ -18,7 +18,7 @@ from controlplane.core.command import (
 from controlplane.core.deployment import ENDED
 from controlplane.core.fact import Reported, SessionClosed
 from protocol.messages import ReplicaState
-from protocol.spec import Mount
+from protocol.spec import Mount, Resources
 from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service
 
 
@@ -411,3 +411,15 @@ def test_no_report_of_an_agent_makes_the_rules_fail(first: ReplicaState, second:
         odd = msgspec.structs.replace(report, state=state, up_s=-1e300, restarts=-5, reason="x" * 5000)
         world.send(Reported(node="node-1", session_epoch=agent.epoch, containers=(odd,)))
     assert world.replicas()[0].state == "running"
+
+
+def test_a_replica_that_waits_says_so_once_although_free_memory_changes() -> None:
+    world = World(("node-1", "node-2"))
+    big = Resources(memory_reserved=6 * 1024**3)
+    world.send(Deploy(spec=a_project("shop", a_service(replicas=2, resources=big))))
+    for free in range(40):
+        world.mem_free = (4096 + free) * 1024**2
+        world.run(1)
+    assert [e.replica for e in world.events if e.kind == "replica.pending"] == ["shop/web/1", "shop/web/2"]
+    world.mem_free = 7 * 1024**3
+    world.until(lambda: world.all_running(count=2))

@@ -85,6 +85,7 @@ class World:
         self.aborted: set[str] = set()
         self.events: list[Any] = []
         self.commits = 0
+        self.mem_free = 4 * GIB
         for name in names:
             self.add(name)
         self.run(1.0)
@@ -333,7 +334,7 @@ class World:
         return {
             a.name: NodeUsage(
                 cpu_usage=5.0,
-                mem_free=4 * GIB,
+                mem_free=self.mem_free,
                 disk_free=0.5,
                 seen=frozenset((str(r.id), r.epoch) for r in a.running),
             )
