@@ -133,7 +133,8 @@ async def test_replicas_of_a_lost_node_run_elsewhere_and_its_stale_ones_go_when_
         begun = asyncio.get_running_loop().time()
         it.cut("node-2")
         await it.until(lambda: it.running()["node-1"] + it.running()["node-3"] == 3, "the replica is elsewhere")
-        assert 14.5 < asyncio.get_running_loop().time() - begun < 18
+        # The last sign of life is up to 2 s old when the line is cut; 15 s after it the node is offline.
+        assert 12.5 < asyncio.get_running_loop().time() - begun < 20
         assert it.running()["node-2"] == 1, "its container runs on, cut off"
         begun = asyncio.get_running_loop().time()
         it.start("node-2")
