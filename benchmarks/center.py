@@ -1,0 +1,89 @@
+"""A real Center process on a sample cluster: its data folder written beforehand, then `python -m controlplane`."""
+
+import asyncio
+import http.client
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from benchmarks.child import Child, started
+from benchmarks.fleet import Crew
+from benchmarks.sample import Sample
+from controlplane.core.cluster import Changes, Meta
+from controlplane.store.database import open_database
+from controlplane.store.folder import DATABASE, locked_folder
+from controlplane.store.identity import open_identity
+
+TOKEN = "a-token-for-benchmarks"  # noqa: S105 of a Center on loopback that lives for seconds
+WAIT_S = 10.0
+
+
+class Center:
+    """Where it is, and what can be seen of it. `child`: the process. `crew`: the agents it knows."""
+
+    def __init__(self, child: Child, url: str, data: Path, crew: Crew) -> None:
+        self.child = child
+        self.url = url
+        self.crew = crew
+        self._log = data / f"{DATABASE}-wal"
+
+    def metric(self, name: str) -> float:
+        """One figure of `/metrics`."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.ask("GET", "/metrics"), re.MULTILINE)
+        if found is None:
+            raise RuntimeError(f"/metrics has no {name}")
+        return float(found[1])
+
+    def ask(self, method: str, path: str, body: str = "") -> str:
+        """An HTTP request; raises RuntimeError when it is refused."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=WAIT_S)
+        headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+        try:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text}")
+        return text
+
+    def disk(self) -> tuple[float, int, int, int]:
+        """What changes with every write: the journal's number, the log's size and time, bytes given to the disk."""
+        log = self._log.stat()
+        return self.metric("ropeteam_event_seq"), log.st_size, log.st_mtime_ns, self.child.written()
+
+
+@contextmanager
+def center(nodes: int, replicas: int) -> Iterator[Center]:
+    """A Center that serves, with this many nodes whose agents are away; ended and cleaned up with the context."""
+    keys = [Ed25519PrivateKey.generate() for _ in range(nodes)]
+    sample = Sample(nodes=nodes, replicas=replicas, keys=[k.public_key().public_bytes_raw().hex() for k in keys])
+    with tempfile.TemporaryDirectory(prefix="rope-bench-", dir="/var/tmp") as folder:  # /tmp may be memory
+        data = Path(folder)
+        center_key = asyncio.run(_write(data, sample))
+        command = [sys.executable, "-m", "controlplane", "--data", folder, "--listen", "127.0.0.1:0"]
+        with started(command, {"ROPE_ADMIN_TOKEN": TOKEN}) as child:
+            url = child.line().split()[-1]
+            crew = Crew(
+                url=f"ws{url.removeprefix('http')}/api/agent/session",
+                nodes=nodes,
+                replicas=replicas,
+                center_key=center_key,
+                secrets=[k.private_bytes_raw().hex() for k in keys],
+            )
+            yield Center(child, url, data, crew)
+
+
+async def _write(data: Path, sample: Sample) -> str:
+    """Make the data folder; gives the Center's public key."""
+    with locked_folder(data) as folder:
+        identity = open_identity(folder, new_cluster=True)
+        async with open_database(folder) as store:
+            await store.commit(Changes(puts=[Meta(cluster="bench"), *sample.records()]))
+    return identity.public_key

@@ -1,0 +1,90 @@
+"""What heartbeats cost a Center: CPU, memory, disk. N simulated agents, one heartbeat a second each, ten containers."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.center import center
+from benchmarks.child import Child, started
+from benchmarks.fleet import Crew, Done, Fleet, fleet
+from benchmarks.row import Row, row
+
+CONTAINERS = 10
+REST_S = 1.5
+"""Until what the arrival of agents caused is written: node states change at the ticks after it."""
+
+IDLE_S = 1.5
+
+
+@contextmanager
+def reference(agents: int) -> Iterator[tuple[Child, Crew]]:
+    """The reference server, running, and a crew for it."""
+    with started([sys.executable, "-m", "benchmarks.reference"]) as child:
+        url = f"ws://127.0.0.1:{child.line()}/"
+        yield child, Crew(url=url, nodes=agents, replicas=agents * CONTAINERS)
+
+
+def measure(agents: int = 500, window_s: float = 2.0, rounds: int = 3) -> list[Row]:
+    """All rows. Raises AssertionError when a heartbeat wrote to the disk."""
+    costs, floors, p50s, p99s = [], [], [], []
+    with (
+        center(agents, agents * CONTAINERS) as ours,
+        reference(agents) as (floor, floor_crew),
+        fleet(ours.crew) as ropes,
+        fleet(floor_crew) as floor_ropes,
+    ):
+        bare, floor_bare = ours.child.rss(), floor.rss()
+        ropes.connect()
+        floor_ropes.connect()
+        ropes.beat(REST_S)
+        before = ours.disk()
+        beats = 0
+        for _ in range(rounds):
+            cost, done = _cpu_us(ours.child, ropes, window_s)
+            costs.append(cost)
+            p50s.append(done.p50_ms)
+            p99s.append(done.p99_ms)
+            beats += done.answered
+            floors.append(_cpu_us(floor, floor_ropes, window_s)[0])
+        after = ours.disk()
+        if before != after:
+            raise AssertionError(f"{beats} heartbeats wrote to the disk: {before} -> {after}")
+        ours.ask("PATCH", "/api/v1/nodes/node-0000", '{"labels": {"seen": "yes"}}')
+        changed = ours.disk()
+        if any(now <= was for now, was in zip(changed[:1] + changed[2:], after[:1] + after[2:], strict=True)):
+            raise AssertionError(f"a change is not seen in the disk's counters: {after} -> {changed}")
+        loaded, floor_loaded = ours.child.rss(), floor.rss()
+        idle = [_idle_percent(ours.child) for _ in range(2)]
+        lag_ms = ours.metric("ropeteam_loop_lag_seconds") * 1e3
+    per_agent = [(loaded - bare) / agents / 1024]
+    floor_agent = [(floor_loaded - floor_bare) / agents / 1024]
+    beside = "raw asyncio server"
+    wrote = changed[3] - after[3]
+    return [
+        row(f"heartbeat: Center CPU, {agents} agents", costs, "µs", beside=floors, reference=beside),
+        row("heartbeat: answered after, p50", p50s, "ms"),
+        row("heartbeat: answered after, p99", p99s, "ms", note="the client's own queue is in it"),
+        row(
+            "heartbeat: disk writes",
+            [0.0],
+            "bytes",
+            note=f"{beats} heartbeats; write_bytes, log and journal unchanged; one PATCH: {wrote} bytes",
+        ),
+        row("heartbeat: worst lateness of the loop", [lag_ms], "ms", note="of the last 15 s, after all had connected"),
+        row("heartbeat: memory per agent", per_agent, "KB", beside=floor_agent, reference=beside),
+        row("heartbeat: Center in all", [loaded / 2**20], "MiB", note=f"{agents * CONTAINERS:,} replicas in it"),
+        row(f"heartbeat: Center CPU, {agents} agents connected and quiet", idle, "% of a core"),
+    ]
+
+
+def _cpu_us(server: Child, ropes: Fleet, window_s: float) -> tuple[float, Done]:
+    before = server.cpu_s()
+    done = ropes.beat(window_s)
+    return (server.cpu_s() - before) / done.answered * 1e6, done
+
+
+def _idle_percent(server: Child) -> float:
+    before = server.cpu_s()
+    time.sleep(IDLE_S)
+    return (server.cpu_s() - before) / IDLE_S * 100
