@@ -4,6 +4,7 @@ Looks first through a read-only connection, so that a file that is refused keeps
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from controlplane.store.store import StoreRefused
 
 APPLICATION_ID = 0x726F7065
 """Marks the file as ours in SQLite's header: "rope"."""
+
+ROOM_MIN = 256 * 1024
+"""Bytes without which SQLite cannot make the files it works with."""
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -70,7 +74,7 @@ async def open_writer(path: Path) -> aiosqlite.Connection:
     except BaseException as error:
         await writer.close()
         if isinstance(error, sqlite3.Error):
-            raise StoreRefused(f"cannot open {path}: {error}") from error
+            raise _refusal(path, error) from error
         raise
     return writer
 
@@ -90,6 +94,14 @@ def _make(path: Path) -> bool:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     sync_folder(path.parent)
     return True
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> StoreRefused:
+    """Why the file cannot be opened: damaged, or for want of room, rights or a sound disk."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreRefused(f"{path} is damaged ({error}); it was left untouched. Restore your backup")
+    why = "its disk is full: free some space" if shutil.disk_usage(path.parent).free < ROOM_MIN else str(error)
+    return StoreRefused(f"cannot open {path}: {why}; it was left untouched")
 
 
 @contextmanager
@@ -125,7 +137,7 @@ async def _check(path: Path) -> None:
                 verdict = await _text(connection, "PRAGMA quick_check(1)")
                 tables = await _number(connection, "SELECT count(*) FROM sqlite_schema")
     except sqlite3.Error as error:
-        raise StoreRefused(f"{path} is damaged ({error}); it was left untouched. Restore your backup") from error
+        raise _refusal(path, error) from error
     if verdict != "ok":
         raise StoreRefused(f"{path} is damaged ({verdict}); it was left untouched. Restore your backup")
     known = len(migrations())

@@ -76,3 +76,19 @@ def test_changes_get_507_reads_go_on_and_it_recovers(small_disk: Path) -> None:
     db = sqlite3.connect(small_disk / "data" / "center.db")
     assert db.execute("SELECT count(*) FROM tickets").fetchone() == (done,), "every answered change, and no other"
     db.close()
+
+
+def test_a_start_on_a_full_disk_says_so(small_disk: Path) -> None:
+    data = small_disk / "data"
+    with center(data, ROPE_ADMIN_TOKEN=ADMIN_TOKEN) as running:
+        running.started()
+        running.end()
+    before = (data / "center.db").read_bytes()
+    filler = fill(small_disk)
+    with center(data, ROPE_ADMIN_TOKEN=ADMIN_TOKEN) as refused:
+        code, err = refused.ended()
+    assert code == 1 and "its disk is full: free some space" in err and "Traceback" not in err
+    assert (data / "center.db").read_bytes() == before
+    filler.unlink()
+    with center(data, ROPE_ADMIN_TOKEN=ADMIN_TOKEN) as running:
+        running.started()
