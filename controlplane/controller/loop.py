@@ -194,7 +194,7 @@ class Controller:
         """Decide each, commit all at once, apply, answer and send each: in this order. Raises StoreBroken.
 
         Each is decided on what those before it decided (`_ahead`); others see nothing of it before it is durable. When
-        the commit fails, all of it is forgotten.
+        the commit fails, all of it is forgotten, and each is tried alone.
         """
         results: list[Outcome | Refused] = []
         stored: list[Changes] = []
@@ -206,19 +206,14 @@ class Controller:
             if stored:
                 await self._store.commit(*stored)
                 self._commits += 1
-        except StoreFull as error:
-            stored = []
-            self._note_full(error)
-            self._forget()
-            results = [Refused("full", str(error)) if isinstance(r, Outcome) else r for r in results]
         except StoreBroken:
             _answer_all(waiting, _stopping())
             raise
-        except Exception as error:  # noqa: BLE001 a defect in one rule must not take the Center away from all nodes
+        except Exception as error:  # noqa: BLE001 one that cannot be written must not take the Center from all nodes
             self._forget()
-            if len(waiting) > 1:  # which one it was shows when each is tried alone
+            if len(waiting) > 1:  # which ones can be written shows when each is tried alone
                 return [result for entry in waiting for result in await self._round([entry])]
-            stored, results = [], [self._fault(waiting[0], error)]
+            stored, results = [], [self._unwritten(waiting[0], error)]
         except BaseException:
             _answer_all(waiting, _stopping())
             raise
@@ -235,7 +230,7 @@ class Controller:
             outcome = self._handle(self._ahead, event, self._clock.now())
         except Refused as error:
             return error if isinstance(event, Command) else self._fault(event, error)
-        except Exception as error:  # noqa: BLE001 as above; the rules change nothing before they return
+        except Exception as error:  # noqa: BLE001 a defect in one rule must not, either; it changed nothing
             return self._fault(event, error)
         self._ahead.apply(outcome.changes)
         return outcome
@@ -265,13 +260,19 @@ class Controller:
         else:
             self._dispatcher.close_session(session)
 
+    def _unwritten(self, entry: Fact | _Asked, error: Exception) -> Refused:
+        """A decision that could not be committed: for want of room, or because it is wrong."""
+        if not isinstance(error, StoreFull):
+            return self._fault(entry.command if isinstance(entry, _Asked) else entry, error)
+        self._note_full(error)
+        return Refused("full", str(error))
+
     def _forget(self) -> None:
         """What was decided and is not durable never was."""
         self._ahead = _copy(self._cluster)
 
-    def _fault(self, entry: Fact | Command | _Asked, error: Exception) -> Refused:
+    def _fault(self, event: Fact | Command, error: Exception) -> Refused:
         self._faults += 1
-        event = entry.command if isinstance(entry, _Asked) else entry
         mono = self._clock.now().mono
         if not isinstance(event, Tick):
             _log.error("the rules failed at %s", _name(event), exc_info=error)

@@ -123,6 +123,21 @@ async def test_a_full_store_forgets_the_whole_round() -> None:
         assert await bench.controller.ask(DRAIN) == 1, "what was not durable never was"
 
 
+async def test_what_writes_nothing_is_answered_although_the_store_is_full() -> None:
+    def rule(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
+        if isinstance(event, ResumeNode):
+            return Outcome(changes=Changes(), reply=cluster.meta.revision)
+        return counting(cluster, event, now)
+
+    async with running(rule) as bench:
+        bench.store.error = StoreFull("the disk is full")
+        async with asyncio.TaskGroup() as tasks:
+            change = tasks.create_task(outcome(bench.controller.ask(DRAIN)))
+            look = tasks.create_task(bench.controller.ask(ResumeNode(node="node-1")))
+        assert change.result() == "full"
+        assert look.result() == 0, "it does not see what was forgotten"
+
+
 async def test_one_change_that_cannot_be_written_fails_alone() -> None:
     class Picky(FakeStore):
         async def commit(self, *changes: Changes) -> None:
