@@ -166,6 +166,8 @@ class LocalDocker:
             adopted = await self._adopt(name, want, fault)
             container_id, attached = adopted.id, set(adopted.networks)
         await self._connect(container_id, want, networks, attached)
+        for network in networks.values():
+            self._networks.joined(network)
         return container_id
 
     async def start(self, container_id: str) -> None:

@@ -60,7 +60,8 @@ class Networks:
         self._node = node
         self._pool = pool
         self._rest_s = rest_s
-        self._asked_at: dict[str, float] = {}
+        self._asked: dict[str, list[float]] = {}
+        """Network -> when each container was announced that is not on it yet."""
         self._one_at_a_time = asyncio.Lock()
 
     async def ensure(self, project: str, network: str, subnets_taken: tuple[str, ...]) -> str:
@@ -71,7 +72,7 @@ class Networks:
             raise DockerFault("refused", "not a legal network name")
         name = names.network_name(project, network)
         async with self._one_at_a_time:
-            self._asked_at[name] = asyncio.get_running_loop().time()
+            self._asked.setdefault(name, []).append(asyncio.get_running_loop().time())
             refused: list[str] = []
             while len(refused) < TRIES:
                 found = await self._list()
@@ -89,12 +90,19 @@ class Networks:
                     refused.append(subnet)
         raise DockerFault("error", f"no subnet for network {name} after {TRIES} tries: {', '.join(refused)} were taken")
 
+    def joined(self, name: str) -> None:
+        """One of the announced containers is on the network: it no longer has to wait for it."""
+        asked = self._asked.get(name)
+        if asked:
+            asked.pop(0)
+
     async def drop_unused(self) -> None:
         """As `Docker.drop_unused_networks`. Counts containers that are not running too: they need it to start."""
         async with self._one_at_a_time:
             now = asyncio.get_running_loop().time()
-            self._asked_at = {name: at for name, at in self._asked_at.items() if now - at < self._rest_s}
-            ours = [n for n in await self._list() if self._is_mine(n) and n.name not in self._asked_at]
+            waiting = {name: [at for at in asked if now - at < self._rest_s] for name, asked in self._asked.items()}
+            self._asked = {name: asked for name, asked in waiting.items() if asked}
+            ours = [n for n in await self._list() if self._is_mine(n) and n.name not in self._asked]
             if not ours:
                 return
             listed = await self._connection.read(list[_Listed], "containers/json", params={"all": "1"})

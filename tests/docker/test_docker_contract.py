@@ -48,14 +48,14 @@ class RealBench:
         self._others: list[LocalDocker] = []
         self.docker: Docker = self.other()
 
-    def other(self, *, cluster: str = "cluster-1", node: str = "node-1") -> LocalDocker:
+    def other(self, *, cluster: str = "cluster-1", node: str = "node-1", network_rest_s: float = 0.0) -> LocalDocker:
         docker = LocalDocker(
             self.host.docker_url,
             cluster=cluster,
             node=node,
             bind_roots=(self.bind_root,),
             subnet_pool=POOL,
-            network_rest_s=0.0,
+            network_rest_s=network_rest_s,
         )
         self._others.append(docker)
         return docker
@@ -174,6 +174,16 @@ async def test_services_find_each_other_by_name(bench: RealBench) -> None:
     fetch = ("sh", "-c", f"for n in web www; do {ask}; done")
     client = await run(bench.docker, want(bench.image, fetch, service="client"), network)
     assert await output(bench.docker, client) == {"web": "hello", "www": "hello"}
+
+
+async def test_a_network_goes_with_its_last_container_however_young_it_is(bench: RealBench) -> None:
+    docker = bench.other(network_rest_s=60.0)
+    network = {"default": await docker.ensure_network("shop", "default", ())}
+    await docker.drop_unused_networks()
+    container_id = await run(docker, want(bench.image), network)
+    await docker.remove(container_id)
+    await docker.drop_unused_networks()
+    assert network["default"] not in {found["Name"] for found in bench.host.engine.get("/networks")}
 
 
 async def test_named_volumes_stay_and_anonymous_ones_go(bench: RealBench) -> None:
