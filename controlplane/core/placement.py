@@ -12,7 +12,7 @@ from typing import assert_never
 import msgspec
 
 from controlplane.core.node import DISK_FREE_MIN
-from controlplane.core.ports import Chosen, choose
+from controlplane.core.ports import Chosen, choose, plenty
 from controlplane.core.room import Holder, Resting, Room, Want
 from controlplane.core.strategies import rank
 from protocol.api import Candidate
@@ -156,6 +156,8 @@ def resources(want: Want, room: Room) -> str | None:
 
 def ports(want: Want, room: Room) -> str | None:
     """All host ports can be had."""
+    if plenty(want, room):
+        return None
     chosen = choose(want, room)
     return chosen if isinstance(chosen, str) else None
 

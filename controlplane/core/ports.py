@@ -56,6 +56,15 @@ def choose(want: Want, room: Room) -> Chosen | str:
     )
 
 
+def plenty(want: Want, room: Room) -> bool:
+    """True when `choose` finds ports for sure: any number will do, and the node's range has more than can be taken."""
+    asked = want.spec.ports
+    if any(port.host_from is not None for port in asked):
+        return False
+    taken = len(room.leases) + len(room.resting) + len(room.foreign) + len(asked)
+    return not asked or taken <= room.node.port_to - room.node.port_from + 1
+
+
 def obstacle(want: Want, room: Room, protocol: Protocol, port: int) -> str | None:
     """Why this replica cannot have this host port now, as a sentence; None when it can."""
     name = _name(protocol, port)

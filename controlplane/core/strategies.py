@@ -132,7 +132,12 @@ def _share(shares: list[float]) -> float:
     """The smallest, between 0 and 1. A figure that is not a number counts as nothing free."""
     if not shares:
         return _UNKNOWN
-    return 0.0 if any(math.isnan(share) for share in shares) else min(1.0, max(0.0, min(shares)))
+    least = 1.0
+    for share in shares:
+        if math.isnan(share):
+            return 0.0
+        least = min(least, share)
+    return max(0.0, least)
 
 
 def _scene(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> _Scene:
@@ -156,6 +161,8 @@ def _scene(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> _Scene
 def _crowd(want: Want, room: Room, scene: _Scene) -> tuple[int, ...]:
     """Replicas of the service in each label group of the node, then on the node itself."""
     keys = want.spec.placement.spread
+    if not keys:
+        return (_replicas(want, room),)
     grouped = (counts[room.node.labels.get(key, "")] for key, counts in zip(keys, scene.groups, strict=True))
     return (*grouped, _replicas(want, room))
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.core.node import Node
-from controlplane.core.ports import Chosen, choose, obstacle
+from controlplane.core.ports import Chosen, choose, obstacle, plenty
 from controlplane.core.room import Holder, Resting, Room, Want
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, PortSpec, Protocol, ServiceSpec
@@ -286,3 +286,31 @@ def test_an_obstacle_is_exactly_a_lease_a_rest_of_another_or_a_foreign_listener(
             mine = key[0] in rests and (rests[key[0]].project, rests[key[0]].service) == ("shop", "web")
             blocked = key in room.leases or (key[0] in rests and not mine) or (not ours and port in room.foreign)
             assert (obstacle(asked, room, *key) is not None) == blocked
+
+
+@given(
+    asked=st.lists(st.sampled_from([AUTOMATIC, AUTOMATIC, PortSpec(container=53, protocol="udp"), RANGE]), max_size=4),
+    leased=st.sets(st.integers(20000, 20005)),
+    resting=st.sets(st.integers(20000, 20005)),
+    foreign=st.frozensets(st.integers(20000, 20005)),
+)
+def test_where_there_is_plenty_ports_are_always_found(
+    asked: list[PortSpec], leased: set[int], resting: set[int], foreign: frozenset[int]
+) -> None:
+    room = Room(
+        node=node(20000, 20005),
+        leases={("tcp", port): OTHER for port in leased},
+        resting={("tcp", port): Resting(project="blog", service="api") for port in resting},
+        foreign=foreign,
+    )
+    asking = want(*asked)
+    if plenty(asking, room):
+        assert isinstance(choose(asking, room), Chosen)
+
+
+def test_there_is_plenty_in_an_empty_node_and_not_in_a_full_one() -> None:
+    full = Room(node=node(20000, 20001), leases={("tcp", 20000): OTHER}, foreign=frozenset({20001}))
+    assert plenty(want(AUTOMATIC), Room(node=node()))
+    assert plenty(want(), full)
+    assert not plenty(want(AUTOMATIC), full)
+    assert not plenty(want(FIXED), Room(node=node()))
