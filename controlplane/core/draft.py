@@ -12,6 +12,7 @@ from controlplane.core.action import Action
 from controlplane.core.cluster import KEYS, Changes, Cluster, Meta, Volatile, wants_place
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.journal import Event
+from controlplane.core.load import Share
 from controlplane.core.node import Node
 from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
@@ -41,6 +42,8 @@ class Draft:
         """Nodes whose load differs from the one the cluster remembers."""
         self.rooms: dict[str, Room] = {}
         """Rooms worked out in this decision and still true."""
+        self.shares: dict[tuple[ReplicaId, int], tuple[Assignment, Share]] = {}
+        """(replica, epoch) -> the assignment and what it adds to its node's load, worked out in this decision."""
         self._over: dict[type[Record], dict[Any, Record | None]] = {}
         self._on_node: dict[str, set[ReplicaId]] = {}
         self._of_project: dict[str, set[ReplicaId]] = {}
@@ -186,6 +189,8 @@ class Draft:
                 self._forget_load(record.node)
             case Preparation():
                 self._forget_load(record.target)
+            case Revision():
+                self.shares.clear()
 
     def _forget_load(self, node: str) -> None:
         self.changed_loads.add(node)
@@ -194,8 +199,9 @@ class Draft:
     # -- indexes ----------------------------------------------------------------------------------------------------
 
     def _replicas(self, ids: Iterable[ReplicaId]) -> list[Replica]:
-        found = (self.replica(i) for i in sorted(ids))
-        return [r for r in found if r is not None]
+        over, table = self._over.get(Replica, {}), self.base.replicas
+        found = (over[i] if i in over else table.get(i) for i in sorted(ids))
+        return [r for r in found if r is not None]  # type: ignore[misc]  # tables hold one type each
 
     def _move(self, old: Replica | None, new: Replica | None) -> None:
         key = (new or old).id  # type: ignore[union-attr]  # one of them is there

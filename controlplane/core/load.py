@@ -1,6 +1,7 @@
 """What is promised to one node: reservations, leased and resting ports, copies per service. Sums only, no rules."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +16,14 @@ class Reservation(msgspec.Struct, frozen=True):
     epoch: int
     cpus: float
     memory: int
+
+
+class Share(NamedTuple):
+    """What one assignment adds to its node's sums. `reservation` None: its service is not in its revision."""
+
+    reservation: Reservation | None
+    leases: tuple[tuple[tuple[Protocol, int], Holder], ...]
+    service: tuple[str, str]
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,11 @@ from collections import Counter
 
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage
-from controlplane.core.load import Load, Reservation
+from controlplane.core.load import Load, Reservation, Share
 from controlplane.core.node import Node
 from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
+from controlplane.core.replica import Assignment, Replica
 from controlplane.core.room import Holder, Resting, Room
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, Protocol
@@ -78,21 +79,19 @@ def _sum(draft: Draft, node: str) -> Load:
     services: Counter[tuple[str, str]] = Counter()
     projects: Counter[str] = Counter()
 
-    def count(key: ReplicaId, epoch: int, revision: int, ports: tuple[PortLease, ...]) -> None:
-        spec = draft.spec(key, revision)
-        if spec is not None:
-            reservations.append(Reservation(str(key), epoch, spec.cpus, spec.memory))
-        for lease in ports:
-            leases[lease.protocol, lease.host] = Holder(project=key.project, service=key.service)
-        services[key.project, key.service] += 1
-        projects[key.project] += 1
+    def count(share: Share) -> None:
+        if share.reservation is not None:
+            reservations.append(share.reservation)
+        leases.update(share.leases)
+        services[share.service] += 1
+        projects[share.service[0]] += 1
 
     for replica in draft.replicas_on(node):
-        for assignment in replica.assignments:
-            if assignment.node != node:
+        for assignment in (replica.wanted, replica.outgoing):
+            if assignment is None or assignment.node != node:
                 continue
             if not assignment.ending:
-                count(replica.id, assignment.epoch, assignment.revision, assignment.ports)
+                count(_share(draft, replica, assignment))
                 continue
             for lease in assignment.ports:  # on its way out: its own service may have the port at once
                 resting[lease.protocol, lease.host] = Resting(
@@ -103,8 +102,28 @@ def _sum(draft: Draft, node: str) -> Load:
             project=rest.holder.project, service=rest.holder.service, until=rest.until
         )
     for prepared in _preparations(draft, node):
-        count(prepared.replica, 0, prepared.revision, prepared.ports)
+        count(_work_out(draft, prepared.replica, 0, prepared.revision, prepared.ports))
     return Load(reservations=tuple(reservations), leases=leases, resting=resting, services=services, projects=projects)
+
+
+def _share(draft: Draft, replica: Replica, assignment: Assignment) -> Share:
+    """Worked out once in a decision: one that places many replicas sums its nodes up again after each."""
+    key = (replica.id, assignment.epoch)
+    found = draft.shares.get(key)
+    if found is None or found[0] is not assignment:
+        share = _work_out(draft, replica.id, assignment.epoch, assignment.revision, assignment.ports)
+        found = draft.shares[key] = (assignment, share)
+    return found[1]
+
+
+def _work_out(draft: Draft, key: ReplicaId, epoch: int, revision: int, ports: tuple[PortLease, ...]) -> Share:
+    spec = draft.spec(key, revision)
+    holder = Holder(project=key.project, service=key.service)
+    return Share(
+        reservation=Reservation(str(key), epoch, spec.cpus, spec.memory) if spec is not None else None,
+        leases=tuple(((lease.protocol, lease.host), holder) for lease in ports),
+        service=(key.project, key.service),
+    )
 
 
 def _rests(draft: Draft, node: str) -> list[PortRest]:
