@@ -43,8 +43,8 @@ from protocol.messages import (
     Welcome,
 )
 
-ADMISSIONS_MAX = 512
-"""Sockets that may be proving their key at one time; the others are told to come again."""
+ADMISSIONS_MAX = 4096
+"""Sockets that may be proving their key at one time, about 30 KB each; the others are told to come again."""
 
 FRAMES_PER_S = 200.0
 FRAMES_BURST = 1000.0

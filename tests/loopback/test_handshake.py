@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from controlplane.core.command import RemoveNode
-from controlplane.link import admission
+from controlplane.link import admission, endpoint
 from controlplane.store.identity import is_signed
 from protocol.handshake import center_claim
 from protocol.messages import SUBPROTOCOL, Challenge, Heartbeat, Inventory, Proof, Removed, Welcome
@@ -127,6 +127,19 @@ async def test_another_subprotocol_is_refused(center: Running) -> None:
         async with connect(center.session_url, subprotocols=[Subprotocol("ropeteam.agent.v9")]):
             pass
     assert caught.value.response.status_code == 400
+
+
+async def test_too_many_at_once_are_told_to_come_again(center: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ADMISSIONS_MAX", 1)
+    agent, other = await center.node("node-1"), await center.node("node-2")
+    async with agent.socket() as unproven:
+        with pytest.raises(InvalidStatus) as caught:
+            async with other.socket():
+                pass
+        assert caught.value.response.status_code == 503 and "retry-after" in caught.value.response.headers
+        await unproven.socket.close()
+    async with other.session(), agent.session():
+        pass  # open sessions do not count
 
 
 async def test_an_inventory_comes_in_pages_and_must_end(center: Running, monkeypatch: pytest.MonkeyPatch) -> None:
