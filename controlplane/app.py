@@ -34,8 +34,9 @@ from controlplane.store.folder import locked_folder
 from controlplane.store.identity import Identity, open_identity
 from controlplane.store.store import Store
 from controlplane.web import door
+from controlplane.web.dashboard import Dashboard
 from controlplane.web.health import Pulse
-from controlplane.web.routes import application, routes
+from controlplane.web.routes import application, page_routes, routes
 from protocol.codec import FRAME_MAX
 from protocol.handshake import secret_hash
 
@@ -95,12 +96,15 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     """Run until `stop`, then end in order: agents are told, requests get `SHUTDOWN_S`. Raises StoreBroken."""
     host, port = listener.getsockname()[:2]
     url = f"http://{netloc(host, port)}"
-    web = routes(await _door(center, url))
-    server = _Server(application([*web, *_agent_routes(center)]), listener, _greeting(url, center.token))
+    web = await _door(center, url)
+    dashboard = Dashboard(web)
+    app = application([*routes(web), *page_routes(dashboard), *_agent_routes(center)])
+    server = _Server(app, listener, _greeting(url, center.token))
     async with asyncio.TaskGroup() as tasks:
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),
             tasks.create_task(center.pulse.run(), name="pulse"),
+            tasks.create_task(dashboard.run(), name="dashboard"),
         ]
         http = tasks.create_task(server.run_until_told(), name="http")
         await stop.wait()

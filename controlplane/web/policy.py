@@ -48,10 +48,14 @@ def identify(connection: HTTPConnection, admin_token_hash: str) -> Who:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if not scheme:
         return NOBODY
-    if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_MAX:
-        return Who(wrong=True)
-    fits = hmac.compare_digest(secret_hash(token.strip()).encode(), admin_token_hash.encode())
-    return ADMIN if fits else Who(wrong=True)
+    return ADMIN if scheme.lower() == "bearer" and token_fits(token.strip(), admin_token_hash) else Who(wrong=True)
+
+
+def token_fits(token: str, admin_token_hash: str) -> bool:
+    """True when this is the admin token. Compares hashes in constant time."""
+    if not token or len(token) > _TOKEN_MAX:
+        return False
+    return hmac.compare_digest(secret_hash(token).encode(), admin_token_hash.encode())
 
 
 def check_origin(connection: HTTPConnection, public_url: str) -> None:

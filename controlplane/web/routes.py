@@ -1,6 +1,6 @@
-"""Every URL of the web ring in one list, each with who may use it. Handlers are elsewhere.
+"""Every URL of the web ring in two lists, API and pages, each with who may use it. Handlers are elsewhere.
 
-`routes` is joined with the link's own routes by the app and given to `application`.
+`routes` and `page_routes` are joined with the link's own routes by the app and given to `application`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -17,12 +17,18 @@ from starlette.websockets import WebSocket
 
 from controlplane.web import health, nodes, projects, records
 from controlplane.web.answers import CODE, Rejected, failure, refusal
+from controlplane.web.assets import PREFIX
+from controlplane.web.attempts import Attempts
 from controlplane.web.call import Call, whole_number
+from controlplane.web.dashboard import Dashboard
 from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
-from controlplane.web.policy import Policy, admin, anyone, check_origin, identify
+from controlplane.web.login import Login
+from controlplane.web.pages import Pages
+from controlplane.web.policy import NOBODY, Policy, admin, anyone, check_origin, identify
 from controlplane.web.stream import Streams
+from controlplane.web.visit import Visit
 
 NOTHING = "there is nothing at this path"
 
@@ -37,6 +43,15 @@ class Row(NamedTuple):
     policy: Policy
     handler: Handler
     changes: bool = False
+
+
+class Page(NamedTuple):
+    """One URL for browsers, with a session instead of a token. Who may not is sent to sign in."""
+
+    method: str
+    path: str
+    policy: Policy
+    handler: Callable[[Visit], Awaitable[Response]]
 
 
 class Socket(NamedTuple):
@@ -88,6 +103,29 @@ def routes(door: Door) -> list[BaseRoute]:
     return [*(_route(door, idempotency, path, rows) for path, rows in by_path.items()), *found]
 
 
+def pages(dashboard: Dashboard) -> Sequence[Page]:
+    """The pages."""
+    shown, login = Pages(dashboard), Login(dashboard, Attempts(lambda: dashboard.door.now().mono))
+    return (
+        Page("GET", "/", admin, shown.overview),
+        Page("GET", "/login", anyone, login.form),
+        Page("POST", "/login", anyone, login.sign_in),
+        Page("POST", "/logout", anyone, login.sign_out),
+    )
+
+
+def page_routes(dashboard: Dashboard) -> list[BaseRoute]:
+    """The routes of the dashboard: its pages, their sockets and files."""
+    by_path: dict[str, dict[str, Page]] = {}
+    for page in pages(dashboard):
+        by_path.setdefault(page.path, {})[page.method] = page
+    return [
+        *(_page(dashboard, path, found) for path, found in by_path.items()),
+        WebSocketRoute("/live", _live(dashboard)),
+        Route(PREFIX + "{path:path}", dashboard.assets.serve, methods=["GET"]),
+    ]
+
+
 def application(found: Iterable[BaseRoute]) -> ASGIApp:
     """All routes, the web ring's and the link's, behind the guards that every request passes."""
     app = Starlette(
@@ -126,6 +164,36 @@ def _stream(door: Door, policy: Policy) -> Callable[[WebSocket], Awaitable[None]
             await streams.serve(socket, after)
         except Rejected as error:
             await socket.send_denial_response(refusal(error))
+
+    return endpoint
+
+
+def _page(dashboard: Dashboard, path: str, found: dict[str, Page]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        page = found["GET" if request.method == "HEAD" else request.method]
+        visit = dashboard.visit(request)
+        try:
+            page.policy(visit.session.who if visit.session else NOBODY)
+        except Rejected:
+            return visit.redirect("/login")
+        return await page.handler(visit)
+
+    return Route(path, endpoint, methods=list(found))
+
+
+def _live(dashboard: Dashboard) -> Callable[[WebSocket], Awaitable[None]]:
+    async def endpoint(socket: WebSocket) -> None:
+        try:
+            if not socket.headers.get("origin"):
+                raise Rejected("forbidden", "this socket is for the Center's own pages")
+            check_origin(socket, dashboard.door.settings.public_url)
+            view, language = socket.query_params.get("view", ""), socket.query_params.get("lang", "")
+            if not dashboard.live.knows(view, language):
+                raise Rejected("not_found", "there is no such view or language")
+        except Rejected as error:
+            await socket.send_denial_response(refusal(error))
+            return
+        await dashboard.live.serve(socket, view, language, lambda: dashboard.signed_in(socket))
 
     return endpoint
 

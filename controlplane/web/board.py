@@ -1,0 +1,234 @@
+"""The cluster as the pages show it: structs kept up to date piece by piece, so that a change costs what it touches.
+
+Told of commits by `live.py`, which also makes it look at what changes by itself (heartbeats, the passing of time).
+Knows no language, template or socket.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from controlplane.core.cluster import Changes, Cluster
+from controlplane.core.deployment import Deployment, Step
+from controlplane.core.node import Node
+from controlplane.core.project import Project, Revision
+from controlplane.core.record import Now
+from controlplane.core.replica import Replica
+from controlplane.core.task import Task
+from controlplane.core.views import deployment_view, event_view, node_view, project_view
+from controlplane.web import overview
+from controlplane.web.door import Door
+from controlplane.web.history import Wanted, newest
+from controlplane.web.overview import Card, Line, Row, Work
+from controlplane.web.trend import Trend
+from protocol.messages import Heartbeat
+
+EVENTS_SHOWN = 20
+WORKS_SHOWN = 6
+ENDED_SHOWN = 3
+SEEN_SLACK_S = 2.0
+"""A node's last frame is dated anew at each look; less than this is no news."""
+
+_WELL = frozenset({"running", "stopped"})
+
+
+class _Heard(NamedTuple):
+    """What of a node comes past the journal: when it is another, its card is made anew."""
+
+    beat: Heartbeat | None
+    connected: bool
+
+    def differs(self, other: "_Heard | None") -> bool:
+        return other is None or self.beat is not other.beat or self.connected != other.connected
+
+
+class Board:
+    """Everything the pages show, as of the last `look`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._cards: dict[str, Card] = {}
+        self._rows: dict[str, Row] = {}
+        self._works: dict[int, Work] = {}
+        self._events: deque[Line] = deque(maxlen=EVENTS_SHOWN)
+        self._loaded = False
+        self._trends: dict[str, Trend] = {}
+        self._heard: dict[str, _Heard] = {}
+        self._dirty_nodes: dict[str, None] = {}
+        self._dirty_projects: dict[str, None] = {}
+        self._dirty_works: dict[int, None] = {}
+        self._order: list[str] = []
+        self.skipped()
+
+    # -- told -------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read the newest events, once. Those that are committed meanwhile are not lost."""
+        if self._loaded:
+            return
+        found = await newest(self._door.journal, self._cluster.meta.event_seq, EVENTS_SHOWN, Wanted())
+        known = {e.seq: overview.line(event_view(e)) for e in found} | {e.seq: e for e in self._events}
+        self._events.clear()
+        self._events.extend(line for _, line in sorted(known.items()))
+        self._loaded = True
+
+    def put(self, changes: Changes) -> None:
+        """Note what a commit changed. Call after it was applied."""
+        for record in (*changes.puts, *changes.drops):
+            match record:
+                case Node():
+                    self._dirty_nodes[record.name] = None
+                    held = self._cluster.on_node.get(record.name, ())
+                    self._dirty_projects.update((i.project, None) for i in held)
+                case Project() | Revision():
+                    self._dirty_projects[record.code if isinstance(record, Project) else record.project] = None
+                case Replica():
+                    self._dirty_projects[record.id.project] = None
+                    self._dirty_nodes.update((a.node, None) for a in record.assignments)
+                case Deployment():
+                    self._dirty_works[record.id] = None
+                    self._dirty_projects[record.project] = None
+                case Task() if record.deployment:
+                    self._dirty_works[record.deployment] = None
+                case _:
+                    pass
+        self._events.extend(overview.line(event_view(e)) for e in changes.events)
+
+    def skipped(self) -> None:
+        """Commits were missed: look at everything, read the events anew."""
+        cluster = self._cluster
+        self._dirty_nodes.update(dict.fromkeys((*cluster.nodes, *self._cards)))
+        self._dirty_projects.update(dict.fromkeys((*cluster.projects, *self._rows)))
+        self._dirty_works.update(dict.fromkeys((*cluster.deployments, *self._works)))
+        self._events.clear()
+        self._loaded = False
+
+    def sweep(self, now: Now) -> None:
+        """Note what changes without a commit: heartbeats, and what becomes well or longer by the passing of time."""
+        for name in self._cluster.nodes:
+            figures = self._door.figures.figures(name)
+            beat = figures.heartbeat
+            heard = _Heard(beat, figures.connected)
+            trend = self._trends.setdefault(name, Trend())
+            if heard.differs(self._heard.get(name)):
+                if beat is not None and figures.connected:
+                    trend.add(beat.cpu_usage, now.mono)
+                self._heard[name] = heard
+                self._dirty_nodes[name] = None
+            elif trend.pass_by(now.mono):
+                self._dirty_nodes[name] = None
+        self._dirty_projects.update((code, None) for code, row in self._rows.items() if row.state not in _WELL)
+        self._dirty_works.update((number, None) for number in self._cluster.open_deployments)
+
+    def look(self, now: Now, most: int = 1 << 30) -> bool:
+        """Make up to `most` structs of what is noted; True when there is more to do."""
+        for _ in range(most):
+            if self._dirty_nodes:
+                self._look_at_node(self._dirty_nodes.popitem()[0], now)
+            elif self._dirty_projects:
+                self._look_at_project(self._dirty_projects.popitem()[0], now)
+            elif self._dirty_works:
+                self._look_at_work(self._dirty_works.popitem()[0], now)
+            else:
+                return False
+        return True
+
+    # -- shown ------------------------------------------------------------------------------------------------------
+
+    @property
+    def cards(self) -> Sequence[Card]:
+        """All nodes, in order."""
+        if len(self._order) != len(self._cards):
+            self._order = overview.in_order(self._cards)
+        return [self._cards[name] for name in self._order]
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All projects, by code."""
+        return [self._rows[code] for code in sorted(self._rows)]
+
+    @property
+    def works(self) -> Sequence[Work]:
+        """The deployments that are under way, newest first; then the last ones that ended."""
+        newest_first = [w for _, w in sorted(self._works.items(), reverse=True)]
+        is_open = self._cluster.open_deployments
+        under_way = [w for w in newest_first if w.id in is_open][:WORKS_SHOWN]
+        return [*under_way, *[w for w in newest_first if w.id not in is_open][:ENDED_SHOWN]]
+
+    @property
+    def events(self) -> Sequence[Line]:
+        """The newest first."""
+        return list(reversed(self._events))
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """Why the Center cannot do its work."""
+        return self._door.faults()
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _cluster(self) -> Cluster:
+        return self._door.controller.cluster
+
+    def _look_at_node(self, name: str, now: Now) -> None:
+        node = self._cluster.nodes.get(name)
+        if node is None:
+            for table in (self._cards, self._trends, self._heard):
+                table.pop(name, None)
+            self._order = []
+            return
+        if name not in self._cards:
+            self._order = []
+        figures = self._door.figures.figures(name)
+        view = node_view(self._cluster, node, figures, now)
+        trend = self._trends.get(name)
+        seen = _seen(view.last_seen_s, now.wall, self._cards.get(name))
+        _keep(self._cards, name, overview.card(view, trend.lines() if trend else (), seen))
+
+    def _look_at_project(self, code: str, now: Now) -> None:
+        project = self._cluster.projects.get(code)
+        if project is None:
+            self._rows.pop(code, None)
+            return
+        _keep(self._rows, code, overview.row(project_view(self._cluster, project, now)))
+
+    def _look_at_work(self, number: int, now: Now) -> None:
+        deployment = self._cluster.deployments.get(number)
+        if deployment is None:
+            self._works.pop(number, None)
+            return
+        view = deployment_view(deployment)
+        steps = [
+            overview.step_line(v, _took_s(s, now.wall), *_bytes(self._cluster.tasks, s))
+            for s, v in zip(deployment.steps, view.steps, strict=True)
+        ]
+        _keep(self._works, number, overview.work(view, steps))
+
+
+def _keep(table: dict, key: object, value: object) -> None:  # type: ignore[type-arg]
+    """Put it in only when it differs: what is the same object needs no new rendering."""
+    if table.get(key) != value:
+        table[key] = value
+
+
+def _seen(last_seen_s: float | None, wall: float, before: Card | None) -> float | None:
+    if last_seen_s is None:
+        return None
+    found = float(round(wall - last_seen_s))
+    if before is not None and before.seen is not None and abs(before.seen - found) < SEEN_SLACK_S:
+        return before.seen
+    return found
+
+
+def _took_s(step: Step, wall: float) -> float | None:
+    if not step.started_at:
+        return None
+    if step.ended_at:
+        return round(step.ended_at - step.started_at, 1)
+    return float(max(0, int(wall - step.started_at)))
+
+
+def _bytes(tasks: Mapping[str, Task], step: Step) -> tuple[int, int]:
+    task = tasks.get(step.task)
+    return (task.bytes_done, task.bytes_total) if task is not None and step.state == "running" else (0, 0)

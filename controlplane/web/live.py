@@ -1,0 +1,170 @@
+"""`WebSocket /live?view=&lang=`: a page's own socket. Snapshot first, then a frame for each change, at most 4 a second.
+
+One task keeps the board and draws each view once per language for everybody; each socket has a writer that asks its
+sheet what is new since the version it sent last. A slow browser waits with one frame under way; what comes meanwhile is
+merged: its next frame is a snapshot. Nothing is asked over this socket.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from controlplane.web.board import Board
+from controlplane.web.door import Door, Subscription
+from controlplane.web.sheet import Pieces, Sheet
+
+PAUSE_S = 0.25
+"""Between two frames."""
+SWEEP_S = 1.0
+"""How often heartbeats and what changes by time are looked at."""
+CHUNK = 100
+"""Structs made before others get their turn."""
+BEAT_S = 5.0
+"""A socket with nothing to tell says so: the page greys when it hears nothing for longer (`app.js`)."""
+SEND_S = 10.0
+"""A frame that is not taken within so many seconds ends the socket; the browser comes back."""
+SOCKETS_MAX = 512
+
+OVER = 1008
+"""The session is over: the page goes to sign in. htmx does not reconnect after it."""
+LATER = 1013
+
+BEAT = "{}"
+
+View = Callable[[Board], Pieces]
+
+
+class _Reader:
+    """One open page."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+
+
+class Live:
+    """All open pages. `draws`: language -> how it draws; `views`: name -> what is in it."""
+
+    def __init__(
+        self, door: Door, draws: Mapping[str, Callable[[str, object], str]], views: Mapping[str, View]
+    ) -> None:
+        self._door = door
+        self._draws = draws
+        self._views = views
+        self._board = Board(door)
+        self._sheets: dict[tuple[str, str], Sheet] = {}
+        self._readers: dict[tuple[str, str], set[_Reader]] = {}
+        self._woken = asyncio.Event()
+
+    @property
+    def open(self) -> int:
+        """Open sockets."""
+        return sum(len(readers) for readers in self._readers.values())
+
+    def knows(self, view: str, language: str) -> bool:
+        """True when there is such a view and language."""
+        return view in self._views and language in self._draws
+
+    async def sheet(self, view: str, language: str) -> Sheet:
+        """The view as it is now. For the first paint."""
+        await self._board.load()
+        self._board.look(self._door.now())
+        self._refresh((view, language))
+        return self._sheets[view, language]
+
+    async def run(self) -> None:
+        """Keep the board and the sheets that are looked at. Until cancelled."""
+        with self._door.feed.subscribe() as subscription:
+            self._board.skipped()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._collect(subscription))
+                await self._keep()
+
+    async def serve(self, socket: WebSocket, view: str, language: str, signed_in: Callable[[], bool]) -> None:
+        """Serve one browser until it leaves, is too slow or its session is over. The origin was checked."""
+        await socket.accept()
+        if not signed_in():
+            await socket.close(OVER)
+            return
+        if self.open >= SOCKETS_MAX:
+            await socket.close(LATER)
+            return
+        key, reader = (view, language), _Reader()
+        readers = self._readers.setdefault(key, set())
+        readers.add(reader)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(self._write(socket, key, reader, signed_in))
+                while (await socket.receive())["type"] != "websocket.disconnect":
+                    pass  # nothing is asked over this socket; what comes is ignored
+                writer.cancel()
+        except* (WebSocketDisconnect, TimeoutError):
+            pass  # the browser is gone or too slow; it comes back by itself
+        finally:
+            readers.discard(reader)
+
+    async def _collect(self, subscription: Subscription) -> None:
+        while True:
+            changes = await subscription.next()
+            if changes is None:
+                self._board.skipped()
+            else:
+                self._board.put(changes)
+            self._woken.set()
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop().time
+        sweep_at = 0.0
+        while True:
+            if clock() >= sweep_at:
+                self._board.sweep(self._door.now())
+                sweep_at = clock() + SWEEP_S
+            await self._board.load()
+            await self._look()
+            for key in [k for k, readers in self._readers.items() if readers]:
+                self._refresh(key)
+                await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
+            try:
+                async with asyncio.timeout_at(sweep_at):
+                    await self._woken.wait()
+                self._woken.clear()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> None:
+        more = True
+        while more:
+            more = self._board.look(self._door.now(), CHUNK)
+            await asyncio.sleep(0)
+
+    def _refresh(self, key: tuple[str, str]) -> None:
+        view, language = key
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            sheet = self._sheets[key] = Sheet(self._draws[language])
+        if sheet.update(self._views[view](self._board)):
+            for reader in self._readers.get(key, ()):
+                reader.woken.set()
+
+    async def _write(
+        self, socket: WebSocket, key: tuple[str, str], reader: _Reader, signed_in: Callable[[], bool]
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        self._refresh(key)
+        sheet, shown, beat_at = self._sheets[key], -1, clock() + BEAT_S
+        while signed_in():
+            frame = sheet.since(shown)
+            shown = sheet.version
+            if frame or clock() >= beat_at:
+                async with asyncio.timeout(SEND_S):
+                    await socket.send_text(frame or BEAT)
+                beat_at = clock() + BEAT_S
+                await asyncio.sleep(PAUSE_S)
+            try:
+                async with asyncio.timeout(SWEEP_S):
+                    await reader.woken.wait()
+                reader.woken.clear()
+            except TimeoutError:
+                pass
+        await socket.close(OVER)

@@ -1,0 +1,67 @@
+"""The templates: a Jinja environment for each language, autoescape on, a missing name is an error. Knows no view."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from controlplane.web.language import Language
+from controlplane.web.overview import TONES
+from controlplane.web.trend import height_of
+
+
+def environment(language: Language, asset: Callable[[str], str], own_url: str) -> jinja2.Environment:
+    """Templates that speak this language. `asset`: the address of a static file. `own_url`: of the Center."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(files("templates"))),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(asset=asset, language=language, own_url=own_url, tone=tone, y=height_of)
+    made.filters.update(word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib)
+    return made
+
+
+def tone(state: str, kind: str = "") -> str:
+    """The colour of a state's pill; a deployment that runs is under way, not well."""
+    return "pr" if kind == "deployment" and state == "running" else TONES[state]
+
+
+def moment(at: float | str) -> Markup:
+    """Wall seconds or ISO 8601 as a `<time>`: UTC, put into the browser's zone by `app.js`."""
+    when = datetime.fromtimestamp(at, UTC) if isinstance(at, float) else datetime.fromisoformat(at)
+    stamp = when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{0}" title="{1:%Y-%m-%d %H:%M:%S} UTC">{1:%H:%M:%S}</time>').format(stamp, when)
+
+
+def took(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 m 05 s`; "" for None."""
+    match seconds:
+        case None:
+            return ""
+        case _ if seconds < 60:
+            return f"{seconds:g} s" if seconds < 10 else f"{seconds:.0f} s"
+        case _:
+            return f"{int(seconds) // 60} m {int(seconds) % 60:02d} s"
+
+
+def mib(number: int) -> str:
+    """Bytes as MiB."""
+    return f"{number / 1048576:.1f}"
+
+
+def renderer(found: jinja2.Environment) -> Callable[[str, object], str]:
+    """Draws a partial with `it` = the value."""
+
+    def draw(name: str, value: Any) -> str:
+        return found.get_template(f"partials/{name}.html").render(it=value)
+
+    return draw
