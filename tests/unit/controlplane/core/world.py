@@ -12,7 +12,8 @@ import msgspec
 from controlplane.core import center, detector
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
 from controlplane.core.cluster import KEYS, UNSTORED, Cluster, Meta, Volatile
-from controlplane.core.command import Command, CreateTicket, OpenSession, Register
+from controlplane.core.command import Command, CreateTicket, Deploy, OpenSession, Register
+from controlplane.core.deployment import ENDED
 from controlplane.core.detector import Sighting
 from controlplane.core.fact import Fact, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
 from controlplane.core.record import Now
@@ -342,6 +343,13 @@ class World:
         }
 
 
+def deployed(world: World, *services: ServiceSpec, code: str = "shop", limit_s: float = 60.0) -> int:
+    """Deploy and wait for its end; gives the deployment's number."""
+    accepted = world.send(Deploy(spec=a_project(code, *services)))
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED, limit_s)
+    return int(accepted.deployment)
+
+
 def _hello(name: str, engine: str) -> Hello:
     return Hello(
         agent_id=f"id-{name}",
@@ -354,4 +362,4 @@ def _hello(name: str, engine: str) -> Hello:
     )
 
 
-__all__ = ["CHECK", "Agent", "Placement", "PortSpec", "World", "a_project", "a_service"]
+__all__ = ["CHECK", "Agent", "Placement", "PortSpec", "World", "a_project", "a_service", "deployed"]
