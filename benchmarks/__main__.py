@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import commands, commits, decisions, heartbeat, machine, results, storm
+from benchmarks import agent, commands, commits, decisions, heartbeat, machine, results, storm
 from benchmarks.row import Row, table
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -12,6 +12,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "store": commits.measure,
     "cli": commands.measure,
     "heartbeat": heartbeat.measure,
+    "agent": agent.measure,
     "storm": storm.measure,
 }
 """Each takes at most 20 s, alone."""
@@ -28,9 +29,10 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"there is no benchmark {', '.join(unknown)}")
     print(machine.describe(), flush=True)
     for name in given.names or BENCHMARKS:
-        busy = machine.busy_percent()
+        others = machine.Others()
         rows = BENCHMARKS[name]()
-        print(table(rows), flush=True)
+        busy = others.percent()
+        print(f"\n{table(rows)}others used {busy:.0f} % of the machine meanwhile", flush=True)
         if given.record:
             results.record(name, rows, busy)
 

@@ -5,10 +5,12 @@ import http.client
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.child import Child, started
@@ -21,6 +23,16 @@ from controlplane.store.identity import open_identity
 
 TOKEN = "a-token-for-benchmarks"  # noqa: S105 of a Center on loopback that lives for seconds
 WAIT_S = 10.0
+POLL_S = 0.05
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """What changes with every write: the journal's number, the database's log, the bytes given to the disk."""
+
+    events: float
+    log_size: int
+    log_changed_ns: int
+    bytes: int
 
 
 class Center:
@@ -39,6 +51,15 @@ class Center:
             raise RuntimeError(f"/metrics has no {name}")
         return float(found[1])
 
+    def until_metric(self, name: str, least: float, limit_s: float) -> float:
+        """Wait until the figure is at least that; the seconds it took. Raises AssertionError after the limit."""
+        begun = time.perf_counter()
+        while self.metric(name) < least:
+            if time.perf_counter() - begun > limit_s:
+                raise AssertionError(f"{name} is {self.metric(name):g} after {limit_s:g} s, not {least:g}")
+            time.sleep(POLL_S)
+        return time.perf_counter() - begun
+
     def ask(self, method: str, path: str, body: str = "") -> str:
         """An HTTP request; raises RuntimeError when it is refused."""
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=WAIT_S)
@@ -53,10 +74,15 @@ class Center:
             raise RuntimeError(f"{method} {path}: {answer.status} {text}")
         return text
 
-    def disk(self) -> tuple[float, int, int, int]:
-        """What changes with every write: the journal's number, the log's size and time, bytes given to the disk."""
+    def disk(self) -> Disk:
+        """See `Disk`."""
         log = self._log.stat()
-        return self.metric("ropeteam_event_seq"), log.st_size, log.st_mtime_ns, self.child.written()
+        return Disk(
+            events=self.metric("ropeteam_event_seq"),
+            log_size=log.st_size,
+            log_changed_ns=log.st_mtime_ns,
+            bytes=self.child.written(),
+        )
 
 
 @contextmanager

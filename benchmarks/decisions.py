@@ -6,6 +6,8 @@ A decision runs on the Center's event loop, so its time is the time for which no
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from benchmarks.row import Row, row
 from benchmarks.sample import Sample, name, reports, spec
 from controlplane.core import center
@@ -14,6 +16,7 @@ from controlplane.core.cluster import Cluster
 from controlplane.core.command import Command, Deploy
 from controlplane.core.fact import Fact, Reported, Tick
 from controlplane.core.record import Now
+from controlplane.store.tables import statements
 from protocol.messages import ContainerReport
 
 MONO = 10_000.0
@@ -30,6 +33,7 @@ def measure() -> list[Row]:
         *_placements(),
         *(_quiet_tick(nodes) for nodes in (100, 500)),
         *(_report(replicas) for replicas in (1_000, 10_000)),
+        *(_report_in_deploy(replicas) for replicas in (100, 1_000)),
         *_failover(),
     ]
 
@@ -92,6 +96,23 @@ def _report(replicas: int) -> Row:
     )
     fact = Reported(node=name(0), session_epoch=1, containers=(changed,))
     return _small(f"core: Observed of one container, {replicas:,} replicas in the cluster", cluster, fact, _something)
+
+
+def _report_in_deploy(replicas: int) -> Row:
+    """The deployment is one record with all its steps, looked at and written again with each report on one of them."""
+    cluster = Sample(nodes=100, replicas=1_000).cluster(MONO)
+    cluster.apply(_decide(cluster, Deploy(spec=spec("fresh", replicas)))[0].changes)
+    placed = next(r for r in cluster.replicas.values() if r.id.project == "fresh")
+    if placed.wanted is None:
+        raise AssertionError(f"{placed.id} has no place: {placed.reason}")
+    report = ContainerReport(
+        project="fresh", service=placed.id.service, replica=placed.id.index, epoch=1, state="pulling", state_seq=1
+    )
+    fact = Reported(node=placed.wanted.node, session_epoch=1, containers=(report,))
+    written = statements(_decide(cluster, fact)[0].changes)
+    size = sum(len(str(field)) for statement in written for row_ in statement.rows for field in row_)
+    made = _small(f"core: Observed of one container in a deploy of {replicas:,}", cluster, fact, _something, calls=20)
+    return msgspec.structs.replace(made, note=f"writes {size / 1000:,.0f} kB")
 
 
 def _nothing(outcome: Outcome) -> bool:

@@ -35,6 +35,7 @@ from protocol.messages import (
     Hello,
     Inventory,
     Proof,
+    Pulse,
     Welcome,
 )
 
@@ -54,11 +55,12 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do; `seconds`, `period_s` for `beat`."""
+    """What to do. `seconds`, `period_s`, and `pulses` between two heartbeats: for `beat`."""
 
     what: str
     seconds: float = 0.0
     period_s: float = 1.0
+    pulses: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +83,9 @@ class Fleet:
         """Open all sessions at once; returns when each has its desired state."""
         return self._do(Order(what="connect"))
 
-    def beat(self, seconds: float, period_s: float = 1.0) -> Done:
-        """Every agent sends its heartbeat each `period_s` at a phase of its own."""
-        return self._do(Order(what="beat", seconds=seconds, period_s=period_s))
+    def beat(self, seconds: float, period_s: float = 1.0, pulses: int = 0) -> Done:
+        """Every agent sends its heartbeat each `period_s` at a phase of its own, with signs of life between."""
+        return self._do(Order(what="beat", seconds=seconds, period_s=period_s, pulses=pulses))
 
     def cut(self) -> Done:
         """Break all connections without a word."""
@@ -158,6 +160,9 @@ class _Agent:
             while (await self._until(Beat)).seq != self._seq:
                 pass
             took.append(clock() - sent)
+            for number in range(order.pulses):
+                await asyncio.sleep(sent + order.period_s * (number + 1) / (order.pulses + 1) - clock())
+                await self._send(Pulse())
         return took
 
     async def cut(self) -> None:

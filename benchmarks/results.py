@@ -17,7 +17,7 @@ _ABOUT = (
 
 
 def record(name: str, rows: Sequence[Row], busy: float, file: Path = FILE) -> None:
-    """Put the rows of one benchmark in the place of its former ones."""
+    """Put the rows of one benchmark in the place of its former ones. `busy`: percent of the machine others used."""
     text = file.read_text() if file.exists() else "# Measured\n"
     file.write_text(with_part(text, name, _part(name, rows, busy)))
 
@@ -44,5 +44,5 @@ def _until_next(text: str, mark: str) -> tuple[str, str]:
 
 
 def _part(name: str, rows: Sequence[Row], busy: float) -> str:
-    others = f"Others used {busy:.0f} % of its cores just before."
+    others = f"Others used {busy:.0f} % of the machine meanwhile."
     return f"### {name}\n\n`python -m benchmarks {name}`, {today()}. {describe()}. {others}\n\n{table(rows)}"

@@ -58,7 +58,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
     return (row.name, _short(row.least), _short(row.median), row.unit, str(row.n), ratio, row.reference, row.note)
 
 
