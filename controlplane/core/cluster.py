@@ -36,6 +36,8 @@ class Meta(Record, frozen=True, kw_only=True):
     event_seq: int = 0
     deployment_seq: int = 0
     task_seq: int = 0
+    epoch_floor: int = 0
+    """Highest epoch of any replica that was forgotten: one that comes back under its name begins above it."""
 
 
 class Volatile(msgspec.Struct, frozen=True, kw_only=True):

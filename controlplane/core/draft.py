@@ -142,6 +142,8 @@ class Draft:
         kind = type(record)
         if isinstance(record, Replica):
             self._move(self.replica(record.id), None)
+            if record.epoch > self.meta.epoch_floor:
+                self.meta = msgspec.structs.replace(self.meta, epoch_floor=record.epoch)
         else:
             self._reload(record)
         self._over.setdefault(kind, {})[KEYS[kind][1](record)] = None

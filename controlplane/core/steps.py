@@ -66,7 +66,9 @@ def _key(step: Step) -> ReplicaId:
 
 def _begin_start(draft: Draft, deployment: Deployment, step: Step) -> Step:
     key = _key(step)
-    old = draft.replica(key) or Replica(id=key, revision=deployment.revision, since=draft.now.wall)
+    old = draft.replica(key) or Replica(
+        id=key, revision=deployment.revision, epoch=draft.meta.epoch_floor, since=draft.now.wall
+    )
     fresh = _fresh(old, deployment, deployment.revision)
     draft.put(fresh)
     if fresh.wanted is None:
