@@ -128,7 +128,7 @@ def _try_replace(
         assigning.withdraw(draft, fresh.id, old, "replaced before it was ready")
     else:
         if fresh.outgoing is not None:
-            assigning.rest_ports(draft, fresh.id, fresh.outgoing, confirmed=False)
+            assigning.withdraw(draft, fresh.id, fresh.outgoing, "a newer copy is going out")
         going = old if start_first else assigning.end(draft, fresh.id, old, deployment.id)
         bare = msgspec.structs.replace(bare, outgoing=going)
     hold = bare.outgoing is not None and bare.outgoing.ending
@@ -227,7 +227,7 @@ def _begin_stop(draft: Draft, deployment: Deployment, step: Step) -> Step:
         return ended(draft, step, "done")
     wanted, outgoing = replica.wanted, replica.outgoing
     if wanted is not None and outgoing is not None:
-        assigning.rest_ports(draft, replica.id, outgoing, confirmed=False)
+        assigning.withdraw(draft, replica.id, outgoing, "a newer copy is stopped")
         outgoing = None
     last = wanted or outgoing
     ending = assigning.end(draft, replica.id, last, deployment.id) if last is not None else None

@@ -1,0 +1,40 @@
+"""Every task ends: also the stop of a copy that a newer decision does not wait for any more (DESIGN §3)."""
+
+import msgspec
+
+from controlplane.core.command import Deploy, RemoveProject
+from protocol.spec import PortSpec
+from tests.unit.controlplane.core.world import World, a_project, a_service
+
+FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
+
+
+def _half_replaced() -> tuple[World, str]:
+    """A stop-first update whose old copy is being stopped on a node that is silent."""
+    world = World()
+    world.send(Deploy(spec=a_project("shop", FIXED)))
+    world.until(lambda: world.all_running(count=1))
+    world.run(6.0)
+    node = world.states()[0][2]
+    world.cut(node)
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"))))
+    world.until(lambda: any(r.outgoing and r.outgoing.ending for r in world.replicas()), 20.0)
+    return world, node
+
+
+def test_a_removal_ends_the_stop_that_nobody_waits_for() -> None:
+    world, node = _half_replaced()
+    world.send(RemoveProject(project="shop"))
+    world.connect(node)
+    world.until(lambda: not world.cluster.projects)
+    assert world.cluster.open_tasks == set()
+
+
+def test_another_update_ends_the_stop_that_nobody_waits_for() -> None:
+    world, node = _half_replaced()
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:3"))))
+    world.run(1.0)
+    world.connect(node)
+    world.run(20.0)
+    assert world.all_running(count=1)
+    assert world.cluster.open_tasks == set()
