@@ -132,7 +132,9 @@ class Link:
         try:
             async with asyncio.TaskGroup() as group:
                 farewell = group.create_task(self._farewell(session, connection.close), name="farewell")
-                ended = await session.hold()
+                # In a task of its own: one whose group failed stays half cancelled before Python 3.11.5, and its
+                # next timeout would end the link.
+                ended = await group.create_task(session.hold(), name="session")
                 farewell.cancel()
         finally:
             self._session = None

@@ -112,17 +112,22 @@ class LocalDocker:
         listed = await self._connection.read(list[_Id], "containers/json", params=params, deadline_s=WRITE_S)
         places = asyncio.Semaphore(INSPECTS_MAX)
 
-        async def look(container_id: str) -> Container | None:
+        async def look(container_id: str) -> Container | DockerFault | None:
             async with places:
-                return await self.inspect(container_id)
+                try:
+                    return await self.inspect(container_id)
+                except DockerFault as fault:  # a group that fails leaves Python 3.11.2's task half cancelled
+                    return fault
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                looks = [group.create_task(look(one.id)) for one in listed]
-        except* DockerFault as faults:
-            # One word for all: whatever hit the first hits the list.
-            raise _first(faults) from None
-        seen = [one for task in looks if (one := task.result()) is not None]
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(look(one.id)) for one in listed]
+        seen: list[Container] = []
+        for task in looks:
+            match task.result():
+                case DockerFault() as fault:
+                    raise fault  # one word for all: whatever hit the first hits the list
+                case Container() as container:
+                    seen.append(container)
         return tuple(sorted(seen, key=lambda one: one.name))
 
     async def inspect(self, container_id: str) -> Container | None:
@@ -326,10 +331,3 @@ def _container(container_id: str) -> str:
     if not _CONTAINER.fullmatch(container_id):
         raise DockerFault("not_found", f"{clean(container_id, 80)!r} is not the id of a container")
     return container_id
-
-
-def _first(faults: BaseExceptionGroup[DockerFault]) -> DockerFault:
-    found: BaseException = faults
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found if isinstance(found, DockerFault) else DockerFault("error", str(found))
