@@ -78,7 +78,9 @@ class Executor:
             case Pull(image=image):
                 await self._pull(image)
                 return StepDone(step=step, asked_at=_now())
-            case Create(want=want):
+            case Create(want=want, free=free):
+                if free:
+                    self._test_ports(want)
                 return await self._done(step, await self._create(want))
             case Start(container_id=container_id, want=want):
                 self._test_ports(want)
@@ -99,7 +101,6 @@ class Executor:
                 assert_never(step)
 
     async def _create(self, want: DesiredReplica) -> str:
-        self._test_ports(want)
         for mount in want.spec.mounts:
             if mount.kind == "volume" and mount.source:
                 await self._docker.ensure_volume(want.project, mount.source)

@@ -125,7 +125,7 @@ def next_step(item: Assignment, now: float, *, held: bool = False, blocked: bool
 
 def _bring_up(item: Assignment, want: DesiredReplica, have: Container | None, blocked: bool) -> NextStep:
     if have is None:
-        return Pull(image=want.image) if item.image_missing else Create(ref=item.ref, want=want)
+        return Pull(image=want.image) if item.image_missing else Create(ref=item.ref, want=want, free=not blocked)
     if have.status == "dead":
         return Remove(ref=item.ref, container_id=have.id)
     if blocked:

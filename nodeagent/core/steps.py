@@ -26,10 +26,13 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
-    """Make the container, without starting it."""
+    """Make the container, without starting it. `free` False: a copy on its way out may still hold one of its host
+    ports, so they are tried at the start only.
+    """
 
     ref: ContainerRef
     want: DesiredReplica
+    free: bool = True
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,13 @@ from msgspec.structs import replace
 
 from nodeagent.core.container import FaultKind
 from nodeagent.core.events import Event, PullMoved, StepDone, StepFailed
+from nodeagent.core.replica import next_step
 from nodeagent.core.steps import Create, Pull, Remove, Resolve, Restart, Start, Step, Stop
 from nodeagent.executor import Executor
 from protocol.spec import DesiredReplica, Mount, PortLease
 from tests.fakes.docker import FakeDocker
 from tests.fakes.engine import FakeEngine
-from tests.unit.nodeagent.core.made import IMAGE, a_ref, a_want
+from tests.unit.nodeagent.core.made import IMAGE, a_ref, a_want, an_item
 
 
 class Bench:
@@ -77,6 +78,14 @@ async def test_a_taken_port_is_found_before_docker_is_asked() -> None:
         failed = await bench.do(step)
         assert isinstance(failed, StepFailed) and failed.kind == "port_taken" and "20001" in failed.text
     assert "start" not in bench.engine.calls
+
+
+async def test_a_replica_is_made_while_a_stale_copy_still_holds_its_port() -> None:
+    bench, want = Bench(), a_want(port=20_001)
+    bench.taken = want.ports[0]
+    made = next_step(an_item(want), 0.0, blocked=True)
+    assert isinstance(made, Create)
+    assert isinstance(await bench.do(made), StepDone), "else the Center would be asked for another port"
 
 
 @pytest.mark.parametrize("kind", ["engine_down", "timeout", "error", "name_taken"])
