@@ -103,6 +103,8 @@ def next_step(item: Assignment, now: float, *, held: bool = False, blocked: bool
     """
     if item.busy is not None:
         return Nothing()
+    if item.have is not None and item.have.status == "removing":
+        return Wait(until=FOREVER)  # its end is an event; a stop would end at once and change nothing
     if item.want is None:
         return _clear_away(item, now)
     have, trials = item.have, item.trials
@@ -112,7 +114,7 @@ def next_step(item: Assignment, now: float, *, held: bool = False, blocked: bool
         return _replace(item, have, now)
     if have is not None and have.status in ("running", "paused"):
         return _keep(item, item.want, have, now)
-    if have is not None and have.status in ("restarting", "removing"):
+    if have is not None and have.status == "restarting":
         return Wait(until=FOREVER)
     if item.at_rest:
         return Nothing()

@@ -9,6 +9,7 @@ from nodeagent.core.container import ContainerStatus
 from nodeagent.core.replica import Assignment, next_step, observe
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Create, NextStep, Nothing, Pull, ReadTail, Remove, Restart, Start, Stop, Wait
+from protocol.spec import DesiredReplica
 from tests.unit.nodeagent.core.made import WALL, a_container, a_ref, a_want, an_item
 
 WANT = a_want()
@@ -149,3 +150,9 @@ def test_out_of_memory_is_said() -> None:
     killed = a_container(WANT, status="exited", exit_code=137)
     observe(item, msgspec.structs.replace(killed, oom_killed=True), 1.0, WALL)
     assert "out of memory" in item.trials.reason
+
+
+@pytest.mark.parametrize("wanted", [None, WANT, a_want(env="other")])
+def test_what_docker_removes_already_is_waited_for(wanted: DesiredReplica | None) -> None:
+    item = an_item(wanted, a_container(WANT, status="removing"), cleared=wanted is None)
+    assert next_step(item, 10.0) == Wait(until=math.inf), "a stop would end at once and be begun again, for ever"
