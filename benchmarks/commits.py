@@ -18,7 +18,7 @@ MANY = 4000
 CALLERS = 100
 
 
-def measure(rounds: int = 3) -> list[Row]:
+def measure(rounds: int = 5) -> list[Row]:
     """All rows; a change is one replica and one line of the journal."""
     with tempfile.TemporaryDirectory(prefix="rope-bench-", dir="/var/tmp") as folder:  # /tmp may be memory
         return asyncio.run(_measure(Path(folder), rounds))
