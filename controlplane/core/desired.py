@@ -1,7 +1,10 @@
 """What each node shall run: desired state, level-triggered (DESIGN §3), and its difference after a decision."""
 
+from collections.abc import Callable
+
 from controlplane.core.action import SendDelta
 from controlplane.core.draft import Draft
+from controlplane.core.project import Revision
 from controlplane.core.replica import Assignment, Replica, ref
 from protocol.messages import ContainerRef
 from protocol.spec import DesiredReplica
@@ -13,7 +16,7 @@ def full(draft: Draft, node: str) -> tuple[DesiredReplica, ...]:
     for replica in draft.replicas_on(node):
         for assignment in replica.assignments:
             if assignment.node == node:
-                wanted = _desired(draft, replica, assignment)
+                wanted = _desired(replica, assignment, draft.revision(replica.id.project, assignment.revision))
                 if wanted is not None:
                     found.append(wanted)
     return tuple(found)
@@ -24,8 +27,8 @@ def send_deltas(draft: Draft) -> None:
     send: dict[str, list[DesiredReplica]] = {}
     drop: dict[str, list[ContainerRef]] = {}
     for key in sorted(draft.touched):
-        before = _by_place(draft, draft.base.replicas.get(key))
-        after = _by_place(draft, draft.replica(key))
+        before = _by_place(draft.base.replicas.get(key), draft.base.revisions.get)
+        after = _by_place(draft.replica(key), lambda numbered: draft.revision(*numbered))
         for place, wanted in after.items():
             if before.get(place) != wanted:
                 send.setdefault(place[0], []).append(wanted)
@@ -46,21 +49,23 @@ def send_deltas(draft: Draft) -> None:
         )
 
 
-def _by_place(draft: Draft, replica: Replica | None) -> dict[tuple[str, int], DesiredReplica]:
+def _by_place(
+    replica: Replica | None, revision_of: Callable[[tuple[str, int]], Revision | None]
+) -> dict[tuple[str, int], DesiredReplica]:
+    """By (node, epoch). `revision_of`: as it was or as it will be; a project's revisions go with its last replica."""
     found: dict[tuple[str, int], DesiredReplica] = {}
     if replica is None:
         return found
     for assignment in replica.assignments:
-        wanted = _desired(draft, replica, assignment)
+        wanted = _desired(replica, assignment, revision_of((replica.id.project, assignment.revision)))
         if wanted is not None:
             found[assignment.node, assignment.epoch] = wanted
     return found
 
 
-def _desired(draft: Draft, replica: Replica, assignment: Assignment) -> DesiredReplica | None:
+def _desired(replica: Replica, assignment: Assignment, revision: Revision | None) -> DesiredReplica | None:
     if assignment.hold or assignment.ending:
         return None
-    revision = draft.revision(replica.id.project, assignment.revision)
     if revision is None or replica.id.service not in revision.spec.services:
         return None
     spec = revision.spec.services[replica.id.service]
