@@ -35,6 +35,8 @@ class Journal:
         self._tasks = folder / "tasks.jsonl"
         self._latest: dict[str, TaskRecord] = {}
         self._lines = 0
+        self._torn = False
+        """The task file lacks something or ends in half a line: it is to be written anew, not added to."""
 
     def load(self) -> Remembered:
         """Read both. What is damaged is left out and told: without a known desired state nothing is started or
@@ -48,16 +50,20 @@ class Journal:
             pass
         except (OSError, ValueError) as error:
             troubles.append(f"{self._memory} is damaged ({error}): waiting for the Center's word")
-        damaged = self._load_tasks(troubles)
-        if damaged or self._lines > LINES_MAX:
-            self._rewrite_tasks()
+        self._torn = self._load_tasks(troubles)
+        if self._torn or self._lines > LINES_MAX:
+            try:
+                self._rewrite_tasks()
+            except OSError as error:
+                # A full disk tears lines and does not let them be mended; the containers need their agent all the same.
+                troubles.append(f"cannot write {self._tasks} anew: {error}")
         return Remembered(memory=memory, tasks=tuple(self._latest.values()), troubles=tuple(troubles))
 
     def clear(self) -> None:
         """Forget everything: this agent begins a new life in a cluster. Raises OSError."""
         self._memory.unlink(missing_ok=True)
         self._tasks.unlink(missing_ok=True)
-        self._latest, self._lines = {}, 0
+        self._latest, self._lines, self._torn = {}, 0, False
         sync_folder(self._memory.parent)
 
     async def save_memory(self, memory: Memory) -> None:
@@ -71,14 +77,18 @@ class Journal:
             raise
 
     async def save_task(self, record: TaskRecord) -> None:
-        """Add to the tasks. Raises OSError."""
+        """Add to the tasks. Raises OSError; then the next one that is saved takes this one along."""
         self._latest.pop(record.task, None)
         self._latest[record.task] = record
         self._lines += 1
-        if self._lines > LINES_MAX:
-            await asyncio.to_thread(self._rewrite_tasks)
-        else:
-            await asyncio.to_thread(append_line, self._tasks, msgspec.json.encode(record))
+        try:
+            if self._torn or self._lines > LINES_MAX:
+                await asyncio.to_thread(self._rewrite_tasks)
+            else:
+                await asyncio.to_thread(append_line, self._tasks, msgspec.json.encode(record))
+        except OSError:
+            self._torn = True
+            raise
 
     def _forget(self) -> None:
         self._memory.unlink(missing_ok=True)
@@ -109,7 +119,7 @@ class Journal:
     def _rewrite_tasks(self) -> None:
         self._latest = _newest(self._latest.values())
         replace_file(self._tasks, b"".join(msgspec.json.encode(record) + b"\n" for record in self._latest.values()))
-        self._lines = len(self._latest)
+        self._lines, self._torn = len(self._latest), False
 
 
 def _newest(records: Iterable[TaskRecord]) -> dict[str, TaskRecord]:

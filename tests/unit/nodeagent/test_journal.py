@@ -94,3 +94,42 @@ async def test_a_new_life_begins_empty(tmp_path: Path) -> None:
     await journal.save_task(a_task())
     journal.clear()
     assert Journal(tmp_path).load().tasks == () and Journal(tmp_path).load().memory == Memory()
+
+
+async def test_a_full_disk_does_not_keep_the_agent_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Journal(tmp_path).save_task(a_task("one"))
+    with (tmp_path / "tasks.jsonl").open("ab") as file:
+        file.write(b'{"task":"tw')
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(journal_module, "replace_file", full)
+        journal = Journal(tmp_path)
+        found = journal.load()
+    assert [record.task for record in found.tasks] == ["one"] and any("No space" in t for t in found.troubles)
+    await journal.save_task(a_task("three"))
+    assert [record.task for record in Journal(tmp_path).load().tasks] == ["one", "three"], "not glued to the torn line"
+
+
+async def test_a_line_that_was_cut_off_by_a_full_disk_spoils_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+
+    def torn(path: Path, line: bytes) -> None:
+        with path.open("ab") as file:
+            file.write(line[:9])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(journal_module, "append_line", torn)
+        with pytest.raises(OSError, match="No space"):
+            await journal.save_task(a_task("one", done=False))
+    await journal.save_task(a_task("two"))
+    await journal.save_task(a_task("one"))
+    found = Journal(tmp_path).load()
+    assert {record.task: record.state for record in found.tasks} == {"one": "done", "two": "done"}
