@@ -132,6 +132,21 @@ def withdraw(draft: Draft, key: ReplicaId, assignment: Assignment, reason: str) 
         tasks.advance(draft, assignment.task, "failed", reason)
 
 
+def take_back(draft: Draft, replica: Replica) -> Replica:
+    """The replica without a wanted assignment that still waits for the outgoing one: its agent was never told of it,
+    so nobody would ever say that its container is gone.
+    """
+    wanted = replica.wanted
+    if wanted is None or not wanted.hold or wanted.state == "interrupted":
+        return replica
+    rest_ports(draft, replica.id, wanted, confirmed=True)
+    if wanted.task:
+        tasks.advance(draft, wanted.task, "failed", "withdrawn before it was started")
+    taken = msgspec.structs.replace(replica, wanted=None)
+    draft.put(taken)
+    return taken
+
+
 def end(draft: Draft, key: ReplicaId, assignment: Assignment, deployment: int = 0) -> Assignment:
     """The assignment, withdrawn from the desired state, as the outgoing one whose end is waited for."""
     if assignment.ending:

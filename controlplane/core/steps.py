@@ -80,6 +80,7 @@ def _begin_replace(draft: Draft, deployment: Deployment, step: Step) -> Step:
     replica = draft.replica(_key(step))
     if replica is None:
         return ended(draft, step, "skipped", "it is not there any more")
+    replica = assigning.take_back(draft, replica)
     moving = deployment.kind == "migrate"
     revision = replica.revision if moving else deployment.revision
     fresh = _fresh(replica, deployment, revision)
@@ -140,7 +141,8 @@ def _replace_lost(draft: Draft, deployment: Deployment, step: Step, fresh: Repli
     """Nothing runs that could be compared with: it comes up new wherever failover or placement puts it."""
     draft.put(fresh)
     if fresh.wanted is None:
-        healing.place_pending(draft, fresh, deployment=deployment.id)
+        stay = fresh.outgoing.node if fresh.outgoing is not None and deployment.kind != "migrate" else ""
+        healing.place_pending(draft, fresh, stay=stay, deployment=deployment.id)
     return _progress_place(draft, deployment, step)
 
 
@@ -225,6 +227,7 @@ def _begin_stop(draft: Draft, deployment: Deployment, step: Step) -> Step:
     replica = draft.replica(_key(step))
     if replica is None:
         return ended(draft, step, "done")
+    replica = assigning.take_back(draft, replica)
     wanted, outgoing = replica.wanted, replica.outgoing
     if wanted is not None and outgoing is not None:
         assigning.withdraw(draft, replica.id, outgoing, "a newer copy is stopped")

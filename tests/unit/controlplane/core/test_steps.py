@@ -1,0 +1,54 @@
+"""Steps that meet another operation half way: a copy that waits for its predecessor, a node that is away."""
+
+import msgspec
+
+from controlplane.core.command import Deploy, DrainNode, RemoveProject
+from controlplane.core.replica import Replica
+from protocol.spec import PortSpec
+from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
+
+FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
+
+
+def _waiting_copy(names: tuple[str, ...] = ("node-1",)) -> World:
+    """A stop-first update whose new copy waits for the end of the old one."""
+    world = World(names)
+    deployed(world, FIXED)
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"))))
+    assert _only(world).wanted.hold  # type: ignore[union-attr]
+    return world
+
+
+def _only(world: World) -> Replica:
+    (replica,) = world.replicas()
+    return replica
+
+
+def test_a_removal_does_not_wait_for_a_copy_that_never_was() -> None:
+    world = _waiting_copy()
+    world.send(RemoveProject(project="shop"))
+    world.until(lambda: not world.cluster.projects, 5.0)
+    assert not world.agents["node-1"].running
+    assert not world.cluster.open_tasks
+
+
+def test_another_update_does_not_wait_for_a_copy_that_never_was() -> None:
+    world = _waiting_copy()
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:3"))))
+    world.until(lambda: world.all_running(count=1), 5.0)
+    world.run(6.0)
+    wanted = _only(world).wanted
+    assert wanted is not None and wanted.revision == 3 and wanted.ports[0].host == 8080
+    assert world.alive(_only(world).id) == [("node-1", wanted.epoch)]
+    assert not world.cluster.open_tasks
+
+
+def test_a_drain_does_not_wait_for_a_copy_that_never_was() -> None:
+    world = _waiting_copy(("node-1", "node-2"))
+    node = _only(world).wanted.node  # type: ignore[union-attr]
+    world.send(DrainNode(node=node))
+    world.run(20.0)
+    wanted = _only(world).wanted
+    assert wanted is not None and wanted.node != node and wanted.state == "running"
+    assert _only(world).outgoing is None
+    assert not world.cluster.open_tasks
