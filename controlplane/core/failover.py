@@ -84,7 +84,7 @@ def _succeed(draft: Draft, replica: Replica, old: Assignment, known: Unplaced | 
         _explain(draft, replica, placed.reason, placed)
         return placed
     assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
-    changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None), placed)
+    changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None, remap=True), placed)
     assigning.tell_placed(draft, changed, placed, replica.cause)
     return placed
 

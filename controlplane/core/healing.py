@@ -81,9 +81,7 @@ def place_pending(
             )
         return placed
     hold = replica.outgoing is not None and replica.outgoing.ending
-    changed = assigning.assign(
-        draft, msgspec.structs.replace(replica, remap=False), placed, hold=hold, deployment=deployment
-    )
+    changed = assigning.assign(draft, replica, placed, hold=hold, deployment=deployment)
     assigning.tell_placed(draft, changed, placed, replica.cause, deployment=deployment)
     return placed
 
@@ -124,6 +122,7 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
         revision=replica.revision,
         outgoing=outgoing,
         wanted=None,
+        remap=True,
         moves=moves + 1,
         moved_at=draft.now.wall,
     )

@@ -84,7 +84,8 @@ class Replica(Record, frozen=True, kw_only=True):
     moved_at: float = 0.0
     """When the last of `moves` was, wall seconds."""
     remap: bool = False
-    """While pending: a fixed host port is only preferred (failover, drain), not required (deploy, scale, update)."""
+    """A fixed host port is only preferred (since a failover or a drain), not required (deploy, scale, update). Stays so
+    until a deployment places it anew: the port may turn out to be taken only when the agent tries it."""
     avoid: tuple[str, ...] = ()
     """Nodes that gave up on this revision; tried again only by a person's word or when nothing else is left."""
     data_node: str = ""

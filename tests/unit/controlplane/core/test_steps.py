@@ -52,3 +52,16 @@ def test_a_drain_does_not_wait_for_a_copy_that_never_was() -> None:
     assert wanted is not None and wanted.node != node and wanted.state == "running"
     assert _only(world).outgoing is None
     assert not world.cluster.open_tasks
+
+
+def test_a_port_that_is_taken_where_a_lost_replica_goes_is_remapped() -> None:
+    world = World(("node-1", "node-2"))
+    deployed(world, FIXED)
+    node = world.states()[0][2]
+    other = next(name for name in world.agents if name != node)
+    world.agents[other].busy_ports = 1
+    world.power_off(node)
+    world.until(lambda: world.states()[0][1:] == ("running", other), 60.0)
+    wanted = _only(world).wanted
+    assert wanted is not None and 20000 <= wanted.ports[0].host <= 29999
+    assert any(e.kind == "replica.port_remapped" for e in world.events)
