@@ -19,7 +19,7 @@ from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, ServiceSpec, Strategy
 
-_SHORT = re.compile(r"\d+(?= MB short)")
+_PASSING = re.compile(r"[\d.]+(?= (?:MB|CPU) short| s more for | % of its disk)")
 
 
 def choose(
@@ -60,8 +60,8 @@ def strategy_of(draft: Draft, key: ReplicaId, revision: int, spec: ServiceSpec) 
 
 
 def same_words(one: str, other: str) -> bool:
-    """True when two reasons differ at most in how much memory is short, which changes with every heartbeat."""
-    return one == other or _SHORT.sub("", one) == _SHORT.sub("", other)
+    """True when two reasons differ at most in figures that change by themselves: what is short, seconds of rest."""
+    return one == other or _PASSING.sub("", one) == _PASSING.sub("", other)
 
 
 def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False, deployment: int = 0) -> Replica:

@@ -74,6 +74,8 @@ def obstacle(want: Want, room: Room, protocol: Protocol, port: int) -> str | Non
     if rest is not None and (rest.until is None or rest.until > want.now):
         if (rest.project, rest.service) == (want.replica.project, want.replica.service):
             return None
+        if not rest.project:  # an agent found somebody else's listener there
+            return f"{name} is taken by another program"
         if rest.until is None:
             return f"{name} is taken by {rest.project}/{rest.service} until its old container is gone"
         return f"{name} rests {rest.until - want.now:.0f} s more for {rest.project}/{rest.service}"

@@ -84,3 +84,17 @@ def test_a_replica_that_waits_says_so_once_although_free_memory_changes() -> Non
     assert [e.replica for e in world.events if e.kind == "replica.pending"] == ["shop/web/1", "shop/web/2"]
     world.mem_free = 7 * 1024**3
     world.until(lambda: world.all_running(count=2))
+
+
+def test_a_replica_that_waits_for_a_resting_port_says_so_once() -> None:
+    world = World(("node-1",))
+    fixed = (PortSpec(container=80, host_from=8080, host_to=8080),)
+    deployed(world, a_service(ports=fixed), code="first")
+    world.send(RemoveProject(project="first"))
+    world.until(lambda: not world.cluster.projects)
+    world.send(Deploy(spec=a_project("second", a_service(ports=fixed))))
+    world.run(40)
+    assert [e.text for e in world.events if e.kind == "replica.pending"] == [
+        "second/web/1 waits for a place: node-1: port 8080 rests 60 s more for first/web"
+    ]
+    world.until(lambda: [s for _, s, _ in world.states("second")] == ["running"], 30.0)
