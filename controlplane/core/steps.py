@@ -171,11 +171,13 @@ def _progress_place(draft: Draft, deployment: Deployment, step: Step) -> Step:
         return msgspec.structs.replace(step, reason=replica.reason)
     spec = draft.spec(replica.id, wanted.revision)
     assert spec is not None
+    if wanted.revision != replica.revision and wanted.state != "interrupted":
+        return _begin_replace(draft, deployment, step)  # its node is back with the copy of the former revision
     step = msgspec.structs.replace(step, epoch=wanted.epoch, task=wanted.task, reason=_saying(wanted))
     failure = _failure(step, wanted)
     if failure:
         return ended(draft, step, "failed", failure)
-    if wanted.revision != replica.revision or not is_ready(wanted, spec, draft.now.wall):
+    if wanted.state == "interrupted" or not is_ready(wanted, spec, draft.now.wall):
         return step
     end_outgoing(draft, replica, deployment.id)
     return ended(draft, step, "done")

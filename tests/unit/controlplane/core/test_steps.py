@@ -4,7 +4,7 @@ import msgspec
 
 from controlplane.core.command import Deploy, DrainNode, RemoveProject
 from controlplane.core.replica import Replica
-from protocol.spec import PortSpec
+from protocol.spec import Mount, PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
 FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
@@ -65,3 +65,21 @@ def test_a_port_that_is_taken_where_a_lost_replica_goes_is_remapped() -> None:
     wanted = _only(world).wanted
     assert wanted is not None and 20000 <= wanted.ports[0].host <= 29999
     assert any(e.kind == "replica.port_remapped" for e in world.events)
+
+
+def test_an_update_goes_on_when_the_node_with_the_data_returns() -> None:
+    db = a_service("db", mounts=(Mount(kind="volume", source="data", target="/data"),))
+    world = World()
+    deployed(world, db)
+    node = world.states()[0][2]
+    world.cut(node)
+    world.run(30.0)
+    accepted = world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(db, image="web@sha256:2"))))
+    world.run(30.0)
+    assert world.states()[0][1] == "interrupted"
+    world.connect(node)
+    world.until(lambda: world.deployment(accepted.deployment).state == "succeeded", 30.0)
+    wanted = _only(world).wanted
+    assert wanted is not None and (wanted.node, wanted.revision) == (node, 2)
+    world.run(2.0)
+    assert world.alive(_only(world).id) == [(node, wanted.epoch)]
