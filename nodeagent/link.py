@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from nodeagent.addresses import session_url
 from nodeagent.core.events import Event, Send
 from nodeagent.identity import Identity
-from nodeagent.pauses import full_jitter_s, retry_after_s, wished_s
+from nodeagent.pauses import Patience, full_jitter_s, retry_after_s, wished_s
 from nodeagent.session import SILENCE_S, Ended, Session
 from protocol.codec import FRAME_MAX
 from protocol.messages import SUBPROTOCOL, Goodbye, Heartbeat, Hello
@@ -26,6 +26,8 @@ CLOSE_S = 2.0
 LEAVE_S = 2.0
 REMOVED_PAUSE_S = 60.0
 """Between two questions of a removed node whether it is still removed."""
+SAY_AGAIN_S = 300.0
+"""Between two lines in the log with the same reason for having no session."""
 GOING_AWAY = 1001
 USER_TIMEOUT_MS = 10_000
 """Unacknowledged bytes break the connection after so long: a dead line is noticed while we write."""
@@ -52,7 +54,9 @@ class Link:
         self._hello = hello
         self._heartbeat = heartbeat
         self._post = post
-        self._pause_s = pause_s
+        self._patience = Patience(pause_s)
+        self._said = ("", -SAY_AGAIN_S)
+        """The last reason that was logged, and when."""
         self._silence_s = silence_s
         self._session: Session | None = None
         self._number = 0
@@ -67,13 +71,12 @@ class Link:
 
     async def run(self) -> None:
         """Hold the rope until `leave`."""
-        failures = 0
         while not self._leaving.is_set():
+            began = _now()
             ended = await self._once()
-            failures = 0 if ended.welcomed else failures + 1
-            wait_s = self._wait_s(ended, failures)
+            wait_s = self._wait_s(ended, _now() - began if ended.welcomed else 0.0)
             if not self._leaving.is_set():
-                log.warning("no session with the Center: %s; again in %.1f s", ended.reason, wait_s)
+                self._say(ended, wait_s)
             try:
                 async with asyncio.timeout(wait_s):
                     await self._leaving.wait()
@@ -91,10 +94,16 @@ class Link:
         except TimeoutError:
             log.warning("the Center did not take our goodbye in time")
 
-    def _wait_s(self, ended: Ended, failures: int) -> float:
-        if ended.removed:
-            return wished_s(REMOVED_PAUSE_S)
-        return self._pause_s(failures) if ended.come_back_s is None else wished_s(ended.come_back_s)
+    def _wait_s(self, ended: Ended, held_s: float) -> float:
+        own_s = self._patience.after(held_s=held_s, wish_s=ended.come_back_s)
+        return wished_s(REMOVED_PAUSE_S) if ended.removed else own_s
+
+    def _say(self, ended: Ended, wait_s: float) -> None:
+        """A Center that is away for a night is a line now and then, not one for each try."""
+        reason, said_at = self._said
+        if ended.reason != reason or ended.welcomed or _now() >= said_at + SAY_AGAIN_S:
+            self._said = (ended.reason, _now())
+            log.warning("no session with the Center: %s; again in %.1f s", ended.reason, wait_s)
 
     async def _once(self) -> Ended:
         try:
@@ -147,3 +156,7 @@ class Link:
         await self._leaving.wait()
         await session.outbox.drained()
         await close(GOING_AWAY)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,10 +1,13 @@
 """How long to wait before asking the Center again: full jitter with a cap, and the Center's own wish (DESIGN §3.7)."""
 
 import random  # noqa: TID251  the edge: agents that lost the Center together must not come back together
+from collections.abc import Callable
 
 FIRST_S = 0.5
 CAP_S = 8.0
 WISH_MAX_S = 300.0
+SETTLED_S = 10.0
+"""A session that lasted so long was one; those that break sooner are failures, also after a welcome."""
 
 
 def full_jitter_s(failures: int) -> float:
@@ -14,7 +17,23 @@ def full_jitter_s(failures: int) -> float:
 
 def wished_s(after_s: float) -> float:
     """The Center's "come back in n s", at most 5 min, and up to a tenth more."""
-    return min(max(after_s, 0.0), WISH_MAX_S) * random.uniform(1.0, 1.1)  # noqa: S311  jitter, not a secret
+    return min(max(0.0, after_s), WISH_MAX_S) * random.uniform(1.0, 1.1)  # noqa: S311  jitter, not a secret
+
+
+class Patience:
+    """The pauses between sessions. `jitter`: seconds after so many failures in a row."""
+
+    def __init__(self, jitter: Callable[[int], float] = full_jitter_s) -> None:
+        self._jitter = jitter
+        self._failures = 0
+
+    def after(self, *, held_s: float, wish_s: float | None) -> float:
+        """Seconds to wait after a session that was open for `held_s` (0 = never). `wish_s`: what the Center asked for;
+        nobody can make us come back sooner than we would by ourselves.
+        """
+        self._failures = 0 if held_s >= SETTLED_S else self._failures + 1
+        own_s = self._jitter(self._failures)
+        return own_s if wish_s is None else max(own_s, wished_s(wish_s))
 
 
 def retry_after_s(header: str | None) -> float | None:

@@ -54,7 +54,7 @@ async def join(
                 answer = await _ask(http, f"{center}/api/agent/register", request)
             except (_Busy, aiohttp.ClientError, TimeoutError, OSError) as error:
                 after_s = error.after_s if isinstance(error, _Busy) else None
-                wait_s = pause_s(failures) if after_s is None else after_s
+                wait_s = max(pause_s(failures), after_s or 0.0)
                 failures += 1
                 log.warning("cannot join at %s: %s; again in %.1f s", center, _sentence(error), wait_s)
                 await asyncio.sleep(wait_s)

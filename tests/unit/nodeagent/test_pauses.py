@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodeagent.pauses import beat_s, full_jitter_s, retry_after_s, wished_s
+from nodeagent.pauses import SETTLED_S, Patience, beat_s, full_jitter_s, retry_after_s, wished_s
 
 
 @pytest.mark.parametrize(("failures", "most"), [(0, 0.5), (1, 1.0), (3, 4.0), (4, 8.0), (50, 8.0), (5000, 8.0)])
@@ -13,6 +13,19 @@ def test_full_jitter_up_to_eight_seconds(failures: int, most: float) -> None:
 
 def test_the_wish_of_the_center_is_kept() -> None:
     assert 10 <= wished_s(10) <= 11 and wished_s(-5) == 0 and wished_s(10**9) <= 330
+    assert wished_s(float("nan")) == 0 and wished_s(float("inf")) <= 330
+
+
+def test_sessions_that_break_at_once_are_asked_for_ever_less_often() -> None:
+    patience = Patience(lambda failures: float(failures))
+    assert [patience.after(held_s=held_s, wish_s=None) for held_s in (0, 0.1, SETTLED_S / 2)] == [1, 2, 3]
+    assert patience.after(held_s=SETTLED_S, wish_s=None) == 0, "that one was a real session"
+
+
+def test_a_wish_makes_a_pause_longer_but_never_shorter() -> None:
+    patience = Patience(lambda failures: float(failures))
+    assert 5 <= patience.after(held_s=0, wish_s=5) <= 5.5
+    assert patience.after(held_s=0, wish_s=0) == 2, "else a Center or a proxy that says 0 would be asked without end"
 
 
 def test_retry_after() -> None:
