@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
@@ -125,7 +126,8 @@ class Link:
             return Ended(reason=str(error) or "no answer in time")
         transport_socket = connection.transport.get_extra_info("socket")
         if transport_socket is not None:
-            transport_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+            with suppress(OSError):  # closed again already: the session finds out by itself
+                transport_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         self._number += 1
         session = Session(
             connection,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
 
 from nodeagent import link as link_module
 from nodeagent.core.events import Event
@@ -49,3 +50,40 @@ async def test_a_center_that_is_away_for_long_does_not_fill_the_log(
             running.cancel()
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2 and "Connection refused" in said[0] and "No route to host" in said[1]
+
+
+class _Gone:
+    """A connection that broke right after its handshake."""
+
+    class transport:
+        @staticmethod
+        def get_extra_info(_: str) -> "_Gone":
+            return _Gone()
+
+    def setsockopt(self, *_: int) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    async def send(self, *_: object, **__: object) -> None:
+        raise ConnectionClosedError(None, None)
+
+    async def close(self, *_: int) -> None:
+        pass
+
+
+async def test_a_connection_that_breaks_at_once_does_not_end_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, enough = 0, asyncio.Event()
+
+    async def broken(*_: object, **__: object) -> _Gone:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            enough.set()
+        return _Gone()
+
+    monkeypatch.setattr(link_module, "connect", broken)
+    link = a_link()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(link.run())
+        async with asyncio.timeout(5):
+            await enough.wait()
+        running.cancel()
