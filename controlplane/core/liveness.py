@@ -19,6 +19,9 @@ def tick(draft: Draft, fact: Tick) -> None:
     draft.volatile = msgspec.structs.replace(draft.volatile, usage=fact.usage)
     _judge(draft, fact)
     _look_at_engines(draft, fact.usage)
+    for node in list(draft.all(Node)):
+        if node.draining:
+            rollout.empty(draft, node.name)  # what came back with a node that was drained while it was away, too
     assigning.forget_rests(draft)
     tasks.expire(draft)
     for deployment in draft.open_deployments():

@@ -120,9 +120,7 @@ def start_drain(draft: Draft, command: DrainNode) -> Node:
             replica=str(blocker.id),
             node=node.name,
         )
-    for code in sorted({r.id.project for r in drain.leaving(draft, node.name)}):
-        drain.queue(draft, code)
-        rollout.begin_next(draft, code)
+    rollout.empty(draft, node.name)
     return draft.node(command.node)
 
 

@@ -191,6 +191,15 @@ def begin_next(draft: Draft, code: str) -> None:
     advance(draft, project.queue[0])
 
 
+def empty(draft: Draft, node: str) -> None:
+    """Begin the migrations that projects at rest owe to a draining node."""
+    for code in sorted({r.id.project for r in drain.leaving(draft, node)}):
+        project = draft.get(Project, code)
+        if project is not None and not project.deployment:
+            drain.queue(draft, code)
+            begin_next(draft, code)
+
+
 def settle(draft: Draft, replica: Replica) -> None:
     """Outside a deployment an outgoing copy has nothing to wait for once the wanted one is ready."""
     project = draft.get(Project, replica.id.project)

@@ -83,3 +83,17 @@ def test_an_update_goes_on_when_the_node_with_the_data_returns() -> None:
     assert wanted is not None and (wanted.node, wanted.revision) == (node, 2)
     world.run(2.0)
     assert world.alive(_only(world).id) == [(node, wanted.epoch)]
+
+
+def test_a_node_that_is_drained_while_it_is_away_is_emptied_when_it_returns() -> None:
+    world = World(("node-1", "node-2"))
+    deployed(world, FIXED)
+    node = world.states()[0][2]
+    other = next(name for name in world.agents if name != node)
+    world.cut(other)
+    world.cut(node)
+    world.run(30.0)
+    world.send(DrainNode(node=node))
+    world.connect(node)
+    world.connect(other)
+    world.until(lambda: world.states()[0][1:] == ("running", other), 60.0)
