@@ -72,10 +72,23 @@ def is_pin_of(pin: str, image: str) -> bool:
     if _ID.fullmatch(pin):
         return True
     name, _, digest = pin.partition("@")
-    asked = image.partition("@")[0]
-    if ":" in asked.rpartition("/")[2]:
-        asked = asked.rpartition(":")[0]
-    return bool(_ID.fullmatch(digest)) and (name == asked or name.endswith(f"/{asked}") or asked.endswith(f"/{name}"))
+    return bool(_ID.fullmatch(digest)) and bool(name) and _repository(name) == _repository(_untagged(image))
+
+
+def _untagged(image: str) -> str:
+    """The name in a reference, without tag and digest."""
+    name = image.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+
+
+def _repository(name: str) -> str:
+    """The name in full, so that `nginx` and `docker.io/library/nginx` are the same and nothing else is."""
+    host, _, rest = name.partition("/")
+    if not rest or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "docker.io", name
+    if host == "index.docker.io":
+        host = "docker.io"
+    return f"{host}/library/{rest}" if host == "docker.io" and "/" not in rest else f"{host}/{rest}"
 
 
 def _next(draft: Draft, deployment: Deployment, tried: tuple[str, ...]) -> str | None:

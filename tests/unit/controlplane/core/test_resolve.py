@@ -29,3 +29,16 @@ def test_a_pin_of_the_image_asked_for(pin: str, image: str) -> None:
 )
 def test_anything_else_is_no_pin(pin: str) -> None:
     assert not is_pin_of(pin, "web:1")
+
+
+@pytest.mark.parametrize(
+    ("pin", "image"),
+    [
+        (f"evil.example/web@{D}", "web:1"),
+        (f"evil.example/shop/web@{D}", "shop/web:1"),
+        (f"shop/web@{D}", "registry.example:5000/shop/web:1"),
+        (f"web@{D}", "shop/web:1"),
+    ],
+)
+def test_an_agent_cannot_choose_another_registry_or_repository(pin: str, image: str) -> None:
+    assert not is_pin_of(pin, image)
