@@ -100,8 +100,10 @@ def resend(draft: Draft, node: str) -> None:
 
 
 def _forget_old(draft: Draft) -> None:
-    """Keep memory bounded: beyond `KEPT` tasks the oldest ended one goes. Dicts keep the order of insertion."""
-    if len(draft.base.tasks) <= KEPT:
+    """Keep memory bounded: beyond `KEPT` ended tasks the oldest of them goes. Dicts keep the order of insertion. Open
+    ones do not count: whoever waits for a task must find it when it has ended.
+    """
+    if len(draft.base.tasks) - len(draft.base.open_tasks) <= KEPT:
         return
     for task in draft.base.tasks.values():
         current = draft.get(Task, task.id)
