@@ -5,6 +5,7 @@ others go on; when the disk hangs, so do its own. Decides nothing. Made and run 
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ USAGE_S = 4.0
 USAGE_AT_ONCE = 16
 """Containers asked for at once. Docker 20.10 answers with its next sample, up to a second later, so that few at once
 would take longer than a period; waiting costs it nothing."""
+
+log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
@@ -84,8 +87,16 @@ class Meters:
         return Capacity(cpus=float(os.cpu_count() or 1), memory=round(memory), disk=round(disk))
 
     async def _repeat(self, gather: Callable[[], Awaitable[None]]) -> None:
+        trouble = ""
         while True:
-            await gather()
+            try:
+                await gather()
+            except Exception as error:  # noqa: BLE001  no more files or threads: the containers need their agent still
+                if str(error) != trouble:
+                    log.warning("figures of this machine cannot be read: %s", error)
+                trouble = str(error)
+            else:
+                trouble = ""
             await asyncio.sleep(self._period_s)
 
     async def _gather_machine(self) -> None:

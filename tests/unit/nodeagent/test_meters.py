@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from nodeagent import meters as meters_module
@@ -109,6 +110,26 @@ async def test_a_broken_disk_is_survived(monkeypatch: pytest.MonkeyPatch) -> Non
     meters = Meters(FakeDocker(), "/", lambda: (), period_s=0.005)
     async with running(meters):
         assert (await reading(meters, lambda r: r.mem_total_mb > 0)).disk_total_gb == 0.0
+
+
+async def test_figures_that_cannot_be_read_do_not_end_the_agent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    meters = Meters(FakeDocker(), "/", lambda: (), period_s=0.001)
+    tries, known = 0, psutil.virtual_memory
+
+    def short_of_files() -> object:
+        nonlocal tries
+        tries += 1
+        if tries < 5:
+            raise OSError(24, "Too many open files")
+        return known()
+
+    monkeypatch.setattr("psutil.virtual_memory", short_of_files)
+    async with running(meters):
+        await reading(meters, lambda r: r.mem_total_mb > 0)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 and "Too many open files" in said[0]
 
 
 def test_cpu_is_what_was_busy_in_between() -> None:
