@@ -1,0 +1,1 @@
+"""The whole control plane in virtual time: real cores and real frames, the world around them simulated from a seed."""

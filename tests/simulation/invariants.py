@@ -1,0 +1,401 @@
+"""What must hold at every instant (notes/reliability.md §4.2, "Safety"), checked where it can change: at each decision,
+each commit, each start and stop of a container, and each second for what only time can break.
+
+Judges the Center's records against the truth of the engines. Raises AssertionError with the invariant's name.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from controlplane.core import guard
+from controlplane.core.center import Outcome
+from controlplane.core.cluster import KEYS, UNSTORED, Changes, Cluster, Meta
+from controlplane.core.command import Command, OpenSession
+from controlplane.core.deployment import ENDED, Deployment
+from controlplane.core.fact import Fact, Listed, Reported, StopAsked, Synced, TaskReported
+from controlplane.core.node import Node
+from controlplane.core.port_rest import PortRest
+from controlplane.core.record import Record
+from controlplane.core.replica import Assignment, Replica
+from controlplane.core.task import KEPT, Task
+from nodeagent.core.steps import Create, Restart, Start, Step
+from protocol.names import ReplicaId
+from tests.simulation.engine import Box, Engine
+
+if TYPE_CHECKING:
+    from nodeagent.core.steps import ReplicaStep
+    from tests.simulation.machine import Machine
+    from tests.simulation.world import World
+
+STALE_S = 10.0
+"""A container nobody wants is gone so long after its node came back (S5, L5)."""
+SLACK_S = 1.5
+"""Frames on their way, a step under way, and the second in which we look."""
+FAREWELL_S = 66.0 + 10.0
+"""A removed agent asks once a minute."""
+OFFLINE_S = 15.0
+OFFLINE_LATEST_S = 15.5
+
+_SESSION_FACTS = (Reported, Listed, TaskReported, StopAsked, Synced)
+
+
+class Safety:
+    """The checker. `forgiving`: the Center runs on an old backup, so what it believes is not the truth."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.forgiving = False
+        self._event: Fact | Command | None = None
+        self._events: dict[int, tuple[Changes, Fact | Command]] = {}
+        self._written: set[tuple[type[Record], Any]] = set()
+        self._epochs: dict[ReplicaId, int] = {}
+        self._over: set[tuple[ReplicaId, int]] = set()
+        self._alive: dict[ReplicaId, dict[str, tuple[Engine, Box]]] = {}
+        self._stale: dict[str, tuple[Engine, Box, float, float]] = {}
+        """Container -> engine, container, since when nobody wants it, seconds it may take to stop."""
+        self._authority: dict[str, tuple[int, int]] = {}
+        self._left_online: dict[str, float] = {}
+        self._born: dict[str, float] = {}
+
+    # -- decisions --------------------------------------------------------------------------------------------------
+
+    def decided(self, cluster: Cluster, event: Fact | Command, outcome: Outcome) -> None:
+        """Before the commit. `cluster`: what it was decided on."""
+        self._events[id(outcome.changes)] = (outcome.changes, event)
+        if isinstance(event, _SESSION_FACTS):
+            node = cluster.nodes.get(event.node)
+            current = node is not None and node.session_epoch == event.session_epoch
+            quiet = not (outcome.changes.puts or outcome.changes.drops or outcome.actions)
+            assert current or quiet, f"S15: {type(event).__name__} of an old session of {event.node} had an effect"
+
+    def committed(self, changes: Changes, before: list[Record | None]) -> None:
+        """After it was applied. `before`: what the puts and drops took the place of."""
+        self._event = self._events.pop(id(changes), (changes, None))[1]
+        self._written.update((type(r), KEYS[type(r)][1](r)) for r in (*changes.puts, *changes.drops))
+        if self.forgiving:
+            return
+        olds = dict(zip((id(r) for r in (*changes.puts, *changes.drops)), before, strict=True))
+        for record in changes.puts:
+            old = olds[id(record)]
+            match record:
+                case Replica():
+                    self._check_replica(record, old if isinstance(old, Replica) else None)
+                case Node():
+                    self._check_node(record, old if isinstance(old, Node) else None)
+                case Task():
+                    if isinstance(old, Task):
+                        assert not old.ended or old == record, f"S16: task {old.id} ended as {old.state}, now {record}"
+                        self._check_task_identity(record, old)
+                case Deployment():
+                    if isinstance(old, Deployment) and old.state in ENDED:
+                        assert record.state == old.state, f"S16: deployment {old.id} {old.state} -> {record.state}"
+                case PortRest():
+                    self._check_rest(record, old if isinstance(old, PortRest) else None)
+                case _:
+                    pass
+        for record in changes.drops:
+            if isinstance(record, Replica):
+                self._assignments_over(record, None)
+                self._look_again(record.id)
+
+    def center_started(self) -> None:
+        """A new process: judge everything anew by what is on disk."""
+        self._events.clear()
+        self._written.clear()
+        if not self.forgiving:
+            for key in list(self._alive):
+                self._look_again(key)
+
+    # -- records ----------------------------------------------------------------------------------------------------
+
+    def _check_store(self) -> None:
+        """S2: on disk is what was decided, no more and no less."""
+        written, self._written = self._written, set()
+        rows = self._world.store.rows
+        for kind, key in written:
+            if kind not in UNSTORED:
+                has = self._cluster.meta if kind is Meta else self._cluster.table(kind).get(key)
+                assert rows.get((kind, key)) is has, f"S2: on disk is {rows.get((kind, key))}, in memory {has}"
+
+    def _check_replica(self, new: Replica, old: Replica | None) -> None:
+        key = new.id
+        highest = self._epochs.get(key, 0)
+        assert new.epoch >= highest, f"S3: {key} goes back from epoch {highest} to {new.epoch}"
+        self._epochs[key] = new.epoch
+        if new.wanted is not None:
+            assert new.wanted.epoch == new.epoch, f"S3: {key} wants epoch {new.wanted.epoch} of {new.epoch}"
+        if new.outgoing is not None and new.wanted is not None:
+            assert new.outgoing.epoch < new.wanted.epoch, f"S3: {key} outgoing {new.outgoing} of {new.wanted}"
+        known = {a.epoch: a for a in old.assignments} if old is not None else {}
+        for assignment in new.assignments:
+            was = known.get(assignment.epoch)
+            assert (key, assignment.epoch) not in self._over, f"S16: {key} epoch {assignment.epoch} had ended"
+            if was is None:
+                self._check_ports(new, assignment)
+                self._check_guard(new, old)
+            else:
+                assert was.node == assignment.node, f"S3: {key} epoch {was.epoch} moved to {assignment.node}"
+                assert assignment.state_seq >= was.state_seq, f"S17: {key} epoch {was.epoch} goes back in time"
+                self._check_identity(key, was, assignment)
+        if old is not None:
+            self._assignments_over(old, new)
+        self._look_again(key)
+
+    def _assignments_over(self, old: Replica, new: Replica | None) -> None:
+        left = {a.epoch for a in new.assignments} if new is not None else set()
+        for assignment in old.assignments:
+            if assignment.epoch not in left:
+                self._over.add((old.id, assignment.epoch))
+
+    def _check_identity(self, key: ReplicaId, was: Assignment, now: Assignment) -> None:
+        event = self._event
+        if isinstance(event, Reported | Listed | TaskReported) and event.node != now.node:
+            same = (was.state_seq, was.health, was.container_id) == (now.state_seq, now.health, now.container_id)
+            assert same, f"S14: {event.node} changed {key} on {now.node}"
+
+    def _check_task_identity(self, task: Task, old: Task) -> None:
+        event = self._event
+        if isinstance(event, TaskReported) and event.update.task == task.id:
+            assert event.node == task.node, f"S14: {event.node} changed {task.id} of {task.node}"
+
+    def _check_rest(self, rest: PortRest, old: PortRest | None) -> None:
+        event = self._event
+        if isinstance(event, Reported | Listed | TaskReported) and rest.until is not None and rest.holder.project:
+            assert event.node == rest.node, f"S14: {event.node} confirmed a port of {rest.node}"
+
+    def _check_ports(self, replica: Replica, made: Assignment) -> None:
+        """S11, when an epoch is made: against the records, and against what truly holds the port."""
+        cluster = self._cluster
+        node = cluster.nodes.get(made.node)
+        machine = self._world.machines[made.node]
+        assert node is not None, f"S11: {replica.id} is put on {made.node}, which is no node"
+        service = (replica.id.project, replica.id.service)
+        for lease in made.ports:
+            port = (lease.protocol, lease.host)
+            for key in cluster.on_node.get(made.node, ()):
+                for other in cluster.replicas[key].assignments:
+                    if other.node != made.node or (key, other.epoch) == (replica.id, made.epoch):
+                        continue
+                    if port in {(p.protocol, p.host) for p in other.ports}:
+                        waits = other.ending and (key.project, key.service) == service
+                        assert waits, f"S11: {replica.id} and {key} both lease {port} on {made.node}"
+            for box in machine.engine.running():
+                if port in {(p.protocol, p.host) for p in box.want.ports}:
+                    owner = (box.ref.project, box.ref.service)
+                    told = machine.name in self._world.opened and not machine.engine.hung
+                    assert owner == service or not told or machine.rolled_back, (
+                        f"S11: {replica.id} gets {port} on {made.node}, which {box.ref.id} epoch {box.ref.epoch} holds"
+                    )
+            fixed = {p for s in (lease.container,) for p in self._asked(replica, made, s)}
+            assert lease.host in fixed or node.port_from <= lease.host <= node.port_to, f"S11: {lease} is out of range"
+
+    def _asked(self, replica: Replica, made: Assignment, container: int) -> set[int]:
+        revision = self._cluster.revisions[replica.id.project, made.revision]
+        spec = revision.spec.services[replica.id.service]
+        return {
+            port
+            for p in spec.ports
+            if p.container == container and p.host_from is not None
+            for port in range(p.host_from, (p.host_to or p.host_from) + 1)
+        }
+
+    # -- nodes ------------------------------------------------------------------------------------------------------
+
+    def _check_node(self, new: Node, old: Node | None) -> None:
+        now = self._world.clock.now
+        if old is None:
+            self._born[new.name] = now
+            return
+        if old.state == "online" and new.state != "online":
+            self._left_online[new.name] = now
+        if new.state == "offline" and old.state != "offline":
+            self._check_offline(new, old)
+
+    def _check_offline(self, new: Node, old: Node) -> None:
+        world, now = self._world, self._world.clock.now
+        center = world.center
+        assert center is not None
+        heard = world.heard.get(new.name, -1.0)
+        since = max(center.started_at, world.long_pause_at)
+        if heard > now - OFFLINE_S:
+            raise AssertionError(f"S9: {new.name} is offline although it was heard {now - heard:.2f} s ago")
+        grace_s = 30.0 if heard < since else OFFLINE_S
+        assert now - since >= grace_s, f"S10: {new.name} is offline {now - since:.1f} s after the Center came to life"
+        if not new.held:
+            self._check_guard_holds(new.name)
+
+    def _check_guard_holds(self, name: str) -> None:
+        """Counted anew, from the records and the hub: should the guard hold this node?"""
+        world, center = self._world, self._world.center
+        assert center is not None
+        watch = center.cluster.volatile.watch
+        if world.clock.now - world.disturbed_at < 60.0 or name in watch.confirmed or watch.hold is not None:
+            return
+        away = counted = 0
+        for node in center.cluster.nodes.values():
+            figures = center.hub.figures(node.name)
+            left = self._left_online.get(node.name)
+            there = node.state in ("online", "suspect") or node.name == name
+            if not there and (left is None or world.clock.now - left > 29.0):
+                continue
+            counted += 1
+            away += not figures.connected or (figures.last_seen_s or 0.0) > 7.75
+        assert not guard.trips(away, counted), (
+            f"S21: {name} is let go although {away} of {counted} nodes are away: the guard does not hold"
+        )
+
+    def _check_guard(self, new: Replica, old: Replica | None) -> None:
+        if old is None or old.wanted is None or new.wanted is None or old.wanted.node == new.wanted.node:
+            return
+        node, event = self._cluster.nodes.get(old.wanted.node), self._event
+        if isinstance(event, OpenSession | Reported | Listed):
+            return  # its agent is there and asks for it
+        if node is not None and old.wanted.state == "interrupted":
+            assert not node.held, f"S21: {new.id} is moved away from {node.name} while the guard holds"
+
+    # -- containers -------------------------------------------------------------------------------------------------
+
+    def started(self, engine: Engine, box: Box) -> None:
+        """A container's process began."""
+        key = box.ref.id
+        alive = self._alive.setdefault(key, {})
+        for other_engine, other in alive.values():
+            assert other.ref.epoch != box.ref.epoch, (
+                f"S7: {key} epoch {box.ref.epoch} runs twice: {other.id} on {other_engine.node}, {box.id}"
+            )
+        alive[box.id] = (engine, box)
+        self._judge(engine, box)
+
+    def ended(self, engine: Engine, box: Box) -> None:
+        """It ended."""
+        self._alive.get(box.ref.id, {}).pop(box.id, None)
+        self._stale.pop(box.id, None)
+
+    def stopping(self, engine: Engine, box: Box, step: "ReplicaStep") -> None:
+        """Its agent stops it."""
+        if self.forgiving or self._world.center is None:
+            return
+        found = self._wanted(engine, box)
+        if found is None or found.ending:
+            return
+        if isinstance(step, Restart):
+            ordered = any(t.kind == "restart" and t.target == box.ref for t in self._cluster.tasks.values())
+            assert ordered or box.health == "unhealthy" or box.was_unhealthy, (
+                f"S8: {box.ref} is restarted for no reason"
+            )
+            return
+        raise AssertionError(
+            f"S8: {box.ref} is stopped on {engine.node} by {type(step).__name__} although it is wanted"
+        )
+
+    def begun(self, machine: "Machine", step: Step) -> None:
+        """An agent begins a step."""
+        agent = machine.agent
+        if agent is None:
+            return
+        self.check_authority(machine)
+        if isinstance(step, Create | Start):
+            desired = agent.state.memory().desired
+            known = {(w.id, w.epoch) for w in desired.replicas} if desired is not None else set()
+            assert (step.ref.id, step.ref.epoch) in known, (
+                f"S6: {machine.name} starts {step.ref}, which it was not told"
+            )
+
+    def check_authority(self, machine: "Machine") -> None:
+        """S6: what an agent obeys never goes back."""
+        agent = machine.agent
+        if agent is None:
+            return
+        authority = agent.state.authority
+        if machine.disk.lost:
+            machine.disk.lost = False
+            self.forget_authority(machine)
+        highest = self._authority.get(machine.name, (0, 0))
+        assert authority >= highest, f"S6: {machine.name} obeys {authority} after {highest}"
+        kept = machine.disk.memory.desired
+        if kept is not None:
+            self._authority[machine.name] = max(highest, kept.authority)
+
+    def forget_authority(self, machine: "Machine") -> None:
+        """Its disk lost what it knew."""
+        self._authority.pop(machine.name, None)
+
+    def _wanted(self, engine: Engine, box: Box) -> Assignment | None:
+        replica = self._cluster.replicas.get(box.ref.id)
+        if replica is None:
+            return None
+        for assignment in replica.assignments:
+            if (assignment.epoch, assignment.node) == (box.ref.epoch, engine.node):
+                return assignment
+        return None
+
+    def _look_again(self, key: ReplicaId) -> None:
+        for engine, box in self._alive.get(key, {}).values():
+            self._judge(engine, box)
+
+    def _judge(self, engine: Engine, box: Box) -> None:
+        found = self._wanted(engine, box)
+        if found is not None and not found.ending:
+            self._stale.pop(box.id, None)
+        elif box.id not in self._stale:
+            grace_s = box.want.spec.stop_grace_s
+            self._stale[box.id] = (engine, box, self._world.clock.now, max(STALE_S, grace_s + 5.0))
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def second(self) -> None:
+        """What only time can break."""
+        world = self._world
+        if world.center is None or world.center.process.stopped or self.forgiving:
+            return
+        self._check_store()
+        now = world.clock.now
+        for engine, box, since, limit_s in list(self._stale.values()):
+            machine = world.machines[engine.node]
+            opened = world.opened.get(engine.node)
+            if machine.removed:
+                opened, limit_s = max(since, machine.well_since), FAREWELL_S
+            if opened is None:
+                continue
+            late_s = now - max(since, machine.well_since, opened, world.disturbed_at) - limit_s - SLACK_S
+            if late_s > 0 and world.opened_session(engine.node) is not None:
+                raise AssertionError(
+                    f"S5/L5: {box.ref.id} epoch {box.ref.epoch} still runs on {engine.node}, unwanted for"
+                    f" {now - since:.1f} s, its node is back for {now - opened:.1f} s"
+                )
+        self._check_silences(now)
+        for machine in world.machines.values():
+            self.check_authority(machine)
+
+    def _check_silences(self, now: float) -> None:
+        world, center = self._world, self._world.center
+        assert center is not None
+        if now - world.disturbed_at < 50.0 or world.store.full or world.store.slow_s:
+            return
+        for node in center.cluster.nodes.values():
+            if node.state in ("online", "suspect"):
+                heard = max(world.heard.get(node.name, 0.0), self._born.get(node.name, 0.0))
+                assert now - heard <= OFFLINE_LATEST_S + 0.3, (
+                    f"S10: {node.name} is {node.state} although silent for {now - heard:.1f} s"
+                )
+
+    def check_all(self) -> None:
+        """At the end: disk and memory are the same (S2), tables are bounded (S20)."""
+        center = self._world.center
+        if center is None:
+            return
+        tables = {
+            (kind, key): record
+            for kind in KEYS
+            if kind not in UNSTORED and KEYS[kind][0] != "meta"
+            for key, record in center.cluster.table(kind).items()
+        }
+        rows = {key: row for key, row in self._world.store.rows.items() if KEYS[key[0]][0] != "meta"}
+        if not center.process.stopped:
+            assert tables.keys() == rows.keys(), f"S2: on disk and in memory differ: {tables.keys() ^ rows.keys()}"
+        assert len(center.cluster.tasks) <= KEPT + len(center.cluster.open_tasks) + 1, "S20: tasks are not bounded"
+
+    @property
+    def _cluster(self) -> Cluster:
+        center = self._world.center or self._world.last_center
+        assert center is not None
+        return center.cluster

@@ -1,0 +1,182 @@
+"""What happens in one run, as data made from a seed: how many nodes, which faults when, what operators do when.
+
+Each entry carries its own salt for the chances it takes, so that leaving one out changes nothing about the others: that
+is what makes a failing run shrink.
+"""
+
+import random
+from typing import Literal
+
+import msgspec
+
+FaultKind = Literal[
+    "power",
+    "kill_agent",
+    "pause_agent",
+    "slow",
+    "cut",
+    "cut_up",
+    "cut_down",
+    "flap",
+    "reset",
+    "bad_line",
+    "mass_cut",
+    "engine_hang",
+    "engine_restart",
+    "pulls_fail",
+    "creates_fail",
+    "prune",
+    "exits",
+    "lose",
+    "unhealthy",
+    "port_thief",
+    "disk_full",
+    "agent_disk_broken",
+    "agent_disk_slow",
+    "disk_rollback",
+    "center_kill",
+    "center_power",
+    "center_pause",
+    "center_suspend",
+    "store_full",
+    "store_slow",
+    "store_broken",
+    "old_backup",
+    "impostor",
+    "liar",
+]
+ActKind = Literal[
+    "update",
+    "bad_update",
+    "scale",
+    "restart",
+    "rollback",
+    "remove_project",
+    "drain",
+    "resume",
+    "label",
+    "remove_node",
+    "add_node",
+    "confirm_down",
+]
+DrillKind = Literal["power", "cut", "center", "all_cut", "none"]
+
+WEIGHTS: dict[FaultKind, int] = {
+    "power": 8,
+    "kill_agent": 8,
+    "pause_agent": 6,
+    "slow": 4,
+    "cut": 10,
+    "cut_up": 5,
+    "cut_down": 5,
+    "flap": 3,
+    "reset": 8,
+    "bad_line": 4,
+    "mass_cut": 3,
+    "engine_hang": 5,
+    "engine_restart": 5,
+    "pulls_fail": 4,
+    "creates_fail": 3,
+    "prune": 3,
+    "exits": 8,
+    "lose": 5,
+    "unhealthy": 5,
+    "port_thief": 5,
+    "disk_full": 3,
+    "agent_disk_broken": 2,
+    "agent_disk_slow": 2,
+    "disk_rollback": 3,
+    "center_kill": 6,
+    "center_power": 2,
+    "center_pause": 5,
+    "center_suspend": 2,
+    "store_full": 3,
+    "store_slow": 3,
+    "store_broken": 3,
+    "old_backup": 2,
+    "impostor": 2,
+    "liar": 2,
+}
+ACTS: dict[ActKind, int] = {
+    "update": 10,
+    "bad_update": 4,
+    "scale": 8,
+    "restart": 5,
+    "rollback": 4,
+    "remove_project": 2,
+    "drain": 4,
+    "resume": 4,
+    "label": 4,
+    "remove_node": 1,
+    "add_node": 2,
+    "confirm_down": 3,
+}
+
+CYCLE_S = 600.0
+"""A storm, then calm until everything must be well, then a drill."""
+STORM_SHARE = 0.48
+REPAIR_SHARE = 0.36
+"""Of a cycle, after its storm: how long things may take to be well again."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Something breaks. `node`: a number that picks the machine. `lasts_s`: until it is mended."""
+
+    at: float
+    kind: FaultKind
+    node: int
+    lasts_s: float
+    salt: int
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """A person does something."""
+
+    at: float
+    kind: ActKind
+    salt: int
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is to happen."""
+
+    seed: int
+    minutes: float
+    nodes: int
+    faults: tuple[Fault, ...]
+    acts: tuple[Act, ...]
+    drills: tuple[DrillKind, ...]
+    """One for each cycle."""
+
+    @property
+    def cycle_s(self) -> float:
+        """Seconds of a cycle; a short run is one cycle."""
+        return min(CYCLE_S, self.minutes * 60.0)
+
+
+def scenario(seed: int, minutes: float) -> Scenario:
+    """The run of this seed. A longer run begins with what a shorter one does."""
+    chance = random.Random(f"scenario {seed}")
+    nodes = chance.choice((3, 3, 4, 4, 5, 5, 6, 7, 8, 10, 14, 20))
+    cycle_s = min(CYCLE_S, minutes * 60.0)
+    faults: list[Fault] = []
+    acts: list[Act] = []
+    drills: list[DrillKind] = []
+    for cycle in range(max(1, round(minutes * 60.0 / cycle_s))):
+        begin, end = cycle * cycle_s + 25.0, cycle * cycle_s + cycle_s * STORM_SHARE
+        pace_s = chance.choice((6.0, 10.0, 16.0, 25.0))
+        at = begin
+        while (at := at + chance.expovariate(1.0 / pace_s)) < end:
+            kind = chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
+            lasts_s = chance.choice((1.0, 5.0, 12.0, 25.0, 60.0)) * chance.uniform(0.5, 1.5)
+            faults.append(
+                Fault(at=at, kind=kind, node=chance.randrange(1 << 16), lasts_s=lasts_s, salt=chance.getrandbits(32))
+            )
+        at = begin
+        while (at := at + chance.expovariate(1.0 / 12.0)) < end:
+            kind_ = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+            acts.append(Act(at=at, kind=kind_, salt=chance.getrandbits(32)))
+        drills.append(chance.choice(("power", "cut", "center", "all_cut", "none")))
+    return Scenario(
+        seed=seed, minutes=minutes, nodes=nodes, faults=tuple(faults), acts=tuple(acts), drills=tuple(drills)
+    )

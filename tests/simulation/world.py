@@ -1,0 +1,371 @@
+"""The whole control plane in virtual time: machines, network, Center, people, faults; and one seed that decides it all.
+
+`World(scenario(seed, minutes)).run()` plays it and raises `Violation` when an invariant does not hold.
+"""
+
+import logging
+import random
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from controlplane.core.center import Outcome
+from controlplane.core.cluster import Changes, Cluster, Meta
+from controlplane.core.command import Command, CreateTicket, Register
+from controlplane.core.fact import Fact
+from controlplane.core.record import Record, Refused
+from nodeagent.core.steps import ReplicaStep, Step
+from tests.simulation import drills, faults
+from tests.simulation.center import Center, CenterClock
+from tests.simulation.clock import WALL, Clock
+from tests.simulation.engine import Box, Engine, Watchers
+from tests.simulation.invariants import Safety
+from tests.simulation.liveness import Liveness
+from tests.simulation.machine import Machine
+from tests.simulation.network import Connection, End
+from tests.simulation.operators import Operators
+from tests.simulation.rope import Identity
+from tests.simulation.scenario import REPAIR_SHARE, STORM_SHARE, Fault, Scenario
+from tests.simulation.store import SimulatedStore
+
+CLUSTER = "simulated"
+LINES_MAX = 400
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. `lines`: what happened last."""
+
+    def __init__(self, text: str, lines: list[str]) -> None:
+        super().__init__(text)
+        self.text = text
+        self.lines = lines
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """How much a run was."""
+
+    events: int = 0
+    faults: int = 0
+    acts: int = 0
+    commits: int = 0
+    starts: int = 0
+    seconds: float = 0.0
+    replicas: int = 0
+
+
+class World:
+    """One run."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        for package in ("nodeagent", "controlplane"):
+            logging.getLogger(package).setLevel(logging.CRITICAL + 1)  # the story tells it
+        self.scenario = scenario
+        self.clock = Clock()
+        self.counts = Counts()
+        self.machines: dict[str, Machine] = {}
+        self.heard: dict[str, float] = {}
+        """Node -> when the last byte of its open session reached the Center's machine."""
+        self.opened: dict[str, float] = {}
+        """Node -> when its newest session was opened."""
+        self.disturbed_at = 0.0
+        """When the Center last began, or ended, being dead, stopped or unable to commit."""
+        self.raging = True
+        self._lines: deque[str] = deque(maxlen=LINES_MAX)
+        self._mends: dict[int, Any] = {}
+        self._connections = 0
+        self._generation = 0
+        self.chance = random.Random(f"world {scenario.seed}")
+        self.store = SimulatedStore(random.Random(f"store {scenario.seed}"), CLUSTER)
+        self._backups: deque[dict[Any, Record]] = deque(maxlen=8)
+        self.clocks = CenterClock(self.clock)
+        self.center: Center | None = None
+        self.last_center: Center | None = None
+        """The newest one, dead or alive."""
+        self.long_pause_at = 0.0
+        """When the Center last came out of a pause that counts as a start."""
+        self._nonces = random.Random(f"nonces {scenario.seed}")
+        self.safety = Safety(self)
+        self.liveness = Liveness(self)
+        self.operators = Operators(self, random.Random(f"projects {scenario.seed}"))
+        self.start_center()
+        for _ in range(scenario.nodes):
+            self.add_machine()
+        self.clock.at(3.0, self.operators.begin)
+        self._plan()
+        self.clock.after(1.0, self._second)
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Counts:
+        """Play it to the end. Raises Violation."""
+        end = self.scenario.minutes * 60.0
+        try:
+            self.counts.events = self.clock.run(end)
+            self.safety.check_all()
+        except AssertionError as error:
+            self.tell("violation", str(error))
+            raise Violation(str(error), list(self._lines)) from error
+        self.counts.seconds = end
+        self.counts.commits = self.store.commits
+        return self.counts
+
+    def tell(self, kind: str, what: Any) -> None:
+        """A line of the story."""
+        self._lines.append(f"{self.clock.now:9.3f}  {kind:10} {what}")
+
+    def story(self) -> list[str]:
+        """The last lines."""
+        return list(self._lines)
+
+    def _plan(self) -> None:
+        scenario = self.scenario
+        for number, fault in enumerate(scenario.faults):
+            self.clock.at(fault.at, self._break, number, fault)
+        for act in scenario.acts:
+            self.clock.at(act.at, self._act, act)
+        cycle_s = scenario.cycle_s
+        for number, drill in enumerate(scenario.drills):
+            begin = number * cycle_s
+            calm = begin + cycle_s * STORM_SHARE
+            self.clock.at(begin + 1.0, self._rage)
+            self.clock.at(calm, self._calm)
+            self.clock.at(calm + 15.0, self.operators.put_right)
+            if cycle_s < 240.0:
+                continue
+            well = calm + cycle_s * REPAIR_SHARE
+            self.clock.at(well, self.liveness.check_calm, "after a storm")
+            self.clock.at(well, drills.begin, self, drill, begin + cycle_s - well)
+
+    def _rage(self) -> None:
+        self.raging = True
+
+    def _break(self, number: int, fault: Fault) -> None:
+        self.counts.faults += 1
+        self.tell("fault", f"#{number} {fault.kind} node {fault.node} for {fault.lasts_s:.1f} s")
+        mend = faults.begin(self, fault)
+        if mend is not None:
+            self._mends[number] = mend
+            self.clock.after(fault.lasts_s, self._mend, number)
+
+    def _mend(self, number: int) -> None:
+        mend = self._mends.pop(number, None)
+        if mend is not None:
+            self.tell("mended", f"#{number} {self.scenario.faults[number].kind}")
+            mend()
+            self.note_wellness()
+
+    def _act(self, act: Any) -> None:
+        self.counts.acts += 1
+        self.operators.act(act)
+
+    def _calm(self) -> None:
+        """The storm is over: everything that is broken is mended."""
+        self.tell("calm", "")
+        self.raging = False
+        for number in sorted(self._mends):
+            self._mend(number)
+        for machine in self.machines.values():
+            machine.heal()
+            if machine.removed:
+                machine.power_off()
+        self.note_wellness()
+
+    def _second(self) -> None:
+        self.safety.second()
+        self.liveness.second()
+        if int(self.clock.now) % 60 == 7:
+            self._backups.append(dict(self.store.rows))
+            for machine in self.machines.values():
+                machine.remember_disk()
+        self.clock.after(1.0, self._second)
+
+    # -- machines ---------------------------------------------------------------------------------------------------
+
+    def add_machine(self) -> None:
+        """A new machine registers and starts its agent, as soon as the Center takes it in."""
+        name = f"node-{len(self.machines) + 1}"
+        identity = Identity(cluster=CLUSTER, agent_id=f"id-{name}", node=name, key=f"key-{name}")
+        watchers = Watchers(started=self._started, stopping=self._stopping, ended=self._ended)
+        machine = Machine(self.clock, identity, f"{self.scenario.seed} {name}", watchers, self._dial, self._begun)
+        self.machines[name] = machine
+        machine.well_since = self.clock.now
+        self._register(machine)
+
+    def _register(self, machine: Machine) -> None:
+        identity = machine.identity
+
+        def registered(answer: Any) -> None:
+            if isinstance(answer, Refused) and answer.code not in ("conflict",):
+                self.clock.after(2.0, self._register, machine)
+            else:
+                machine.start_agent()
+
+        def ticketed(answer: Any) -> None:
+            if self.center is None or isinstance(answer, Refused):
+                self.clock.after(2.0, self._register, machine)
+                return
+            self.center.ask(
+                Register(
+                    ticket=f"ticket-{machine.name}",
+                    secret_hash="h",
+                    agent_id=identity.agent_id,
+                    name=machine.name,
+                    public_key=identity.key,
+                    address=f"10.0.{len(self.machines) // 200}.{len(self.machines) % 200 + 11}",
+                    labels={"zone": "a"},
+                ),
+                registered,
+            )
+
+        if machine.agent is not None or machine.removed:
+            return
+        self.clock.after(5.0, self._register, machine)  # when the Center dies meanwhile
+        if self.center is not None and not self.center.process.stopped:
+            ticket = CreateTicket(id=f"ticket-{machine.name}", secret_hash="h", ttl_s=900.0)
+            self.center.ask(ticket, ticketed)
+
+    def _dial(self, machine: Machine, end: End) -> Connection | None:
+        center = self.center
+        if center is None or machine.line.cut or center.process.stopped:
+            return None
+        self._connections += 1
+        connection = Connection(machine.line, self._connections, self._arrived)
+        connection.agent = end
+        center.answer_call(connection)
+        return connection
+
+    def _arrived(self, connection: Connection) -> None:
+        session = connection.caller.session
+        if session is not None and self.opened_session(session.node) is session:
+            self.heard[session.node] = self.clock.now
+
+    def opened_session(self, node: str) -> Any:
+        """The session the hub holds for a node."""
+        return self.center.hub._session(node) if self.center is not None else None
+
+    def note_wellness(self) -> None:
+        """Something was broken or mended: remember since when each machine is well."""
+        for machine in self.machines.values():
+            if not machine.well:
+                machine.well_since = float("inf")
+            elif machine.well_since == float("inf"):
+                machine.well_since = self.clock.now
+
+    # -- the Center -------------------------------------------------------------------------------------------------
+
+    def start_center(self) -> None:
+        """The process starts, unless it runs."""
+        if self.center is not None:
+            return
+        self._generation += 1
+        self.disturbed_at = self.clock.now
+        self.tell("center", "starts")
+        self.opened.clear()
+        self.center = Center(
+            self.clock,
+            self.clocks,
+            self.store,
+            self._nonces,
+            self._decided,
+            self._committed,
+            self._session_opened,
+            self._center_broke,
+        )
+        self.last_center = self.center
+        if self._generation > 1 and not self.safety.forgiving:
+            self.operators.check_memory()
+        self.safety.center_started()
+
+    def kill_center(self, *, power: bool = False) -> None:
+        """It dies."""
+        center, self.center = self.center, None
+        if center is not None:
+            self.tell("center", "is dead")
+            self.disturbed_at = self.clock.now
+            center.kill(power=power)
+
+    def wake_center(self, center: Center, suspended: bool, pause_s: float) -> None:
+        """SIGCONT after a pause; a suspended machine's monotonic clock stood still."""
+        if self.center is center:
+            if suspended:
+                self.clocks.suspended_s += pause_s
+            self.disturbed_at = self.clock.now
+            if pause_s > 15.0:
+                self.long_pause_at = self.clock.now
+            center.go_on()
+
+    def _center_broke(self) -> None:
+        self.kill_center()
+        self.clock.after(2.0, self.start_center)
+
+    def bring_old_backup(self, seconds: float) -> None:
+        """Somebody starts the Center on yesterday's data, and notices after a while."""
+        backup = self._backup_that_all_refuse()
+        if self.center is None or self.center.process.stopped or backup is None or self.safety.forgiving:
+            return
+        self.kill_center()
+        true = dict(self.store.rows)
+        self.store.rows = dict(backup)
+        self.safety.forgiving = True
+        self.tell("center", "starts on an old backup")
+        self.clock.after(1.0, self._start_old)
+        self.clock.after(1.0 + seconds, self._bring_back, true)
+
+    def _backup_that_all_refuse(self) -> dict[Any, Record] | None:
+        """The newest backup that every agent knows to be old; others are no fault the product can tell."""
+        known = [m.disk.memory.desired for m in self.machines.values() if not m.removed]
+        lowest = min((d.revision if d is not None else 0 for d in known), default=0)
+        backup: dict[Any, Record]
+        for backup in reversed(self._backups):
+            if any(isinstance(row, Meta) and row.revision < lowest for row in backup.values()):
+                return backup
+        return None
+
+    def _start_old(self) -> None:
+        self.operators.asleep = True
+        self.start_center()
+
+    def _bring_back(self, rows: dict[Any, Record]) -> None:
+        self.kill_center()
+        self.store.rows = rows
+        self.store.raise_incarnation()
+        self.safety.forgiving = False
+        self.operators.asleep = False
+        self.start_center()
+
+    def _session_opened(self, node: str) -> None:
+        self.opened[node] = self.heard[node] = self.clock.now
+
+    def _decided(self, cluster: Cluster, event: Fact | Command, outcome: Outcome) -> None:
+        self.safety.decided(cluster, event, outcome)
+
+    def _committed(self, changes: Changes, before: list[Record | None]) -> None:
+        for event in changes.events:
+            self.tell("journal", event.text)
+        self.safety.committed(changes, before)
+        self.liveness.committed(changes, before)
+
+    # -- truth ------------------------------------------------------------------------------------------------------
+
+    def _started(self, engine: Engine, box: Box) -> None:
+        self.counts.starts += 1
+        self.tell("start", f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id})")
+        self.safety.started(engine, box)
+
+    def _stopping(self, engine: Engine, box: Box, step: ReplicaStep) -> None:
+        self.tell(type(step).__name__.lower(), f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id})")
+        self.safety.stopping(engine, box, step)
+
+    def _ended(self, engine: Engine, box: Box) -> None:
+        self.tell("ended", f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id}) {box.exit_code}")
+        self.safety.ended(engine, box)
+
+    def _begun(self, machine: Machine, step: Step) -> None:
+        self.safety.begun(machine, step)
+        self.liveness.begun(machine, step)
+
+    @property
+    def wall(self) -> float:
+        """Wall seconds of a clock that is right."""
+        return WALL + self.clock.now
