@@ -17,13 +17,17 @@ RETRY_S = 5.0
 """Replicas without a place are tried again at every change, and at least so often (observed load changes silently)."""
 
 
-def interrupt(draft: Draft, node: Node, why: str) -> None:
-    """The node is offline: mark what ran there. Nothing moves by this."""
+def interrupt(draft: Draft, node: Node, reason: str, *, runs_on: bool = False) -> None:
+    """The node is offline, or cannot do its work: mark what ran there. Nothing moves by this. `runs_on`: it is only to
+    be left, so what may not move is as it was.
+    """
     for replica in draft.replicas_on(node.name):
         wanted = replica.wanted
         if wanted is None or wanted.node != node.name or wanted.state in ("interrupted", "stopped"):
             continue
-        reason = f"{node.name} is offline ({why})"
+        spec = draft.spec(replica.id, wanted.revision)
+        if runs_on and (spec is None or not spec.may_move):
+            continue
         lost = msgspec.structs.replace(moved(wanted, "interrupted", draft.now.wall, reason), running_since=0.0)
         draft.put(msgspec.structs.replace(replica, wanted=lost, cause=node.cause))
         draft.event(
@@ -51,6 +55,9 @@ def retry(draft: Draft) -> None:
     for replica in draft.unplaced():
         if draft.spec(replica.id, replica.revision) is None:
             continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
+        if draft.tired():
+            draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=0.0)
+            return
         lost = replica.wanted.node if replica.wanted else ""
         service = (replica.id.project, replica.id.service, replica.revision)
         key = (service, replica.remap, replica.data_node, replica.avoid, lost)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from controlplane.core import assigning, detector, engine_health, failover, prepare, rollout, tasks
+from controlplane.core.action import CloseSession
 from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage, Tick
@@ -76,7 +77,10 @@ def _apply(draft: Draft, verdict: Verdict) -> bool:
     )
     draft.put(changed)
     if verdict.state == "offline" and was != "offline":
-        failover.interrupt(draft, changed, verdict.reason)
+        # Its socket may outlive the silence; only a new session tells again what runs there.
+        closing = f"{node.name} was silent for too long"
+        draft.act(CloseSession(node=node.name, session_epoch=node.session_epoch, reason=closing))
+        failover.interrupt(draft, changed, f"{node.name} is offline ({verdict.reason})")
         tasks.fail_orders_of(draft, node.name, f"{node.name} is offline")
     return verdict.moves
 
@@ -99,7 +103,7 @@ def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage]) -> None:
         elif found.may_move and not node.lost:
             lost = msgspec.structs.replace(node, lost=True)
             draft.put(lost)
-            failover.interrupt(draft, lost, node.unschedulable)
+            failover.interrupt(draft, lost, f"{node.name}: {node.unschedulable}", runs_on=latest.engine_bad == 0)
             failover.abandon(draft, lost)
 
 
@@ -125,4 +129,6 @@ def _mark(draft: Draft, node: Node, reason: str) -> None:
         )
     )
     if not reason:
+        if any(r.wanted and r.wanted.state == "interrupted" for r in draft.replicas_on(node.name)):
+            draft.act(CloseSession(node=node.name, session_epoch=node.session_epoch, reason="resync"))
         failover.retry(draft)
