@@ -86,7 +86,7 @@ class NodeState:
         self._out: list[Action] = []
         self.voice = Voice(self._items, self._reports)
         """What is told to the Center; the heartbeat reads its containers from it."""
-        self._orders = Orders(reopened(tuple(tasks), now.wall), save=self._save_task, tell=self._tell)
+        self._orders = Orders(reopened(tuple(tasks), now), save=self._save_task, tell=self._tell)
         self._pulling: set[str] = set()
         self._asked: brake.Question | None = None
         self._heard = False
@@ -251,7 +251,7 @@ class NodeState:
             case DesiredDelta():
                 self._judge(self._authority.delta(message))
             case TaskOrder():
-                self._orders.receive(message, self._items, now.mono, now.wall)
+                self._orders.receive(message, self._items, now)
             case StopConfirmed(incarnation=incarnation, revision=revision):
                 if self._asked is not None and self._asked.authority == (incarnation, revision):
                     self._clear(self._asked.stop)
@@ -313,7 +313,7 @@ class NodeState:
     def _settle(self, now: Now) -> None:
         held = self._held(now)
         steps = Plan(wake_at=self._hold_until if now.mono < self._hold_until else FOREVER)
-        for resolve in self._orders.settle(self._items, now.wall, ready=self.engine_ok):
+        for resolve in self._orders.settle(self._items, now, ready=self.engine_ok):
             self._out.append(Run(step=resolve))
         if self.engine_ok:
             self._brake()
@@ -323,7 +323,7 @@ class NodeState:
         deadline = self._orders.deadline()
         self.wake_at = min(
             steps.wake_at,
-            FOREVER if deadline is None else now.mono + max(0.0, deadline - now.wall),
+            FOREVER if deadline is None else deadline,
             self.voice.speak(self._out, self._pulling, steps.waits, now, engine_ok=self.engine_ok),
         )
 

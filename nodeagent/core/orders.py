@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from nodeagent.core.container import FaultKind
+from nodeagent.core.events import Now
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Resolve
@@ -30,31 +31,32 @@ class Orders:
         self._tell = tell
         self._resolving: set[str] = set()
 
-    def receive(self, order: TaskOrder, items: Items, mono: float, wall: float) -> None:
+    def receive(self, order: TaskOrder, items: Items, now: Now) -> None:
         """Take an order, or answer again to one that is known."""
         known = self._tasks.find(order.task)
         if known is not None:
             self._tell(known.update)
             return
         item = items.get(order.target) if order.target else None
-        record = self._tasks.receive(order, run_of(item), wall)
+        record = self._tasks.receive(order, run_of(item), mono=now.mono, wall=now.wall)
         if not record.finished and (why := refusal(order)):
-            record = self._tasks.set(order.task, "failed", wall, reason=why) or record
+            record = self._tasks.set(order.task, "failed", now.wall, reason=why) or record
         self._save(record)
         self._tell(record.update)
         if not record.finished and item is not None and order.kind in ("start", "restart"):
-            item.trials = Trials(restarts=item.trials.restarts, failed_run=run_of(item), not_before=mono)
+            item.trials = Trials(restarts=item.trials.restarts, failed_run=run_of(item), not_before=now.mono)
 
     def tell_all(self) -> None:
         """A new session has begun."""
         for record in self._tasks.to_tell():
             self._tell(record.update)
 
-    def settle(self, items: Items, wall: float, *, ready: bool) -> tuple[Resolve, ...]:
+    def settle(self, items: Items, now: Now, *, ready: bool) -> tuple[Resolve, ...]:
         """End what is done or overdue; answer the references to pin now. `ready`: the engine answers and the
         containers are known.
         """
-        for record in self._tasks.overdue(wall):
+        wall = now.wall
+        for record in self._tasks.overdue(now.mono):
             self._finish(record, items, "failed", wall, reason="not done within its deadline")
         begin: list[Resolve] = []
         for record in self._tasks.unfinished() if ready else ():
@@ -74,8 +76,8 @@ class Orders:
         return tuple(record.image for record in self._tasks.unfinished() if record.kind == "pull")
 
     def deadline(self) -> float | None:
-        """Wall seconds at which the next task is overdue."""
-        return min((record.deadline_at for record in self._tasks.unfinished()), default=None)
+        """Monotonic seconds at which the next task is overdue."""
+        return self._tasks.deadline()
 
     def resolved(self, step: Resolve, pinned: str, wall: float) -> None:
         """A reference is pinned."""
@@ -153,12 +155,11 @@ def refusal(order: TaskOrder) -> str:
             return f"{order.kind} is not a task of an agent: what is not desired is stopped and removed"
 
 
-def reopened(records: tuple[TaskRecord, ...], wall: float) -> Tasks:
+def reopened(records: tuple[TaskRecord, ...], now: Now) -> Tasks:
     """The tasks found on disk. What was under way is begun again; a clock that jumped cannot hold one for ever."""
     latest: dict[str, TaskRecord] = {}
     for record in records:
         latest.pop(record.task, None)
         state: TaskState = record.state if record.finished else "accepted"
-        deadline_at = min(record.deadline_at, wall + 86_400.0)
-        latest[record.task] = msgspec.structs.replace(record, state=state, deadline_at=deadline_at)
-    return Tasks(latest.values())
+        latest[record.task] = msgspec.structs.replace(record, state=state)
+    return Tasks(latest.values(), mono=now.mono, wall=now.wall)

@@ -18,8 +18,9 @@ DEADLINE_MAX_S = 86_400.0
 
 
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A task as the agent knows it and as it is on disk. `deadline_at`, `ended_at`: wall seconds. `run`: (container
-    id, started at) of the target when the order came, so that a restart is not done again after a crash.
+    """A task as the agent knows it and as it is on disk. `deadline_at`, `ended_at`: wall seconds, the former only for a
+    restart of the agent. `run`: (container id, started at) of the target when the order came, so that a restart is not
+    done again after a crash.
     """
 
     task: str
@@ -45,29 +46,37 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tasks:
-    """All tasks by id, oldest first."""
+    """All tasks by id, oldest first. While the agent lives their deadlines are monotonic: a wall clock that is set, as
+    after the boot of a machine without one, must not end them all. `mono`, `wall`: when `records` were read.
+    """
 
-    def __init__(self, records: Iterable[TaskRecord] = ()) -> None:
+    def __init__(self, records: Iterable[TaskRecord] = (), *, mono: float = 0.0, wall: float = 0.0) -> None:
         self._records: dict[str, TaskRecord] = {record.task: record for record in records}
+        self._due_at: dict[str, float] = {
+            record.task: mono + min(record.deadline_at - wall, DEADLINE_MAX_S) for record in self.unfinished()
+        }
 
     def find(self, task: str) -> TaskRecord | None:
         """The record of a task, if it is remembered."""
         return self._records.get(task)
 
-    def receive(self, order: TaskOrder, run: tuple[str, float], wall: float) -> TaskRecord:
+    def receive(self, order: TaskOrder, run: tuple[str, float], *, mono: float, wall: float) -> TaskRecord:
         """Remember a new order. Beyond `UNFINISHED_MAX` it fails at once."""
+        patience_s = min(max(order.deadline_s, 1.0), DEADLINE_MAX_S)
         full = len(self.unfinished()) >= UNFINISHED_MAX
         record = TaskRecord(
             task=order.task,
             kind=order.kind,
             state="failed" if full else "accepted",
             reason=f"the agent has {UNFINISHED_MAX} unfinished tasks" if full else "",
-            deadline_at=wall + min(max(order.deadline_s, 1.0), DEADLINE_MAX_S),
+            deadline_at=wall + patience_s,
             image=order.image,
             target=order.target,
             run=run,
         )
         self._records[record.task] = record
+        if not full:
+            self._due_at[record.task] = mono + patience_s
         self._forget_oldest()
         return record
 
@@ -79,15 +88,21 @@ class Tasks:
         ended_at = wall if state in ("done", "failed") else 0.0
         moved = msgspec.structs.replace(record, state=state, reason=reason[:500], result=result, ended_at=ended_at)
         self._records[task] = moved
+        if moved.finished:
+            self._due_at.pop(task, None)
         return moved
 
     def unfinished(self) -> tuple[TaskRecord, ...]:
         """What is still to be done, oldest first."""
         return tuple(record for record in self._records.values() if not record.finished)
 
-    def overdue(self, wall: float) -> tuple[TaskRecord, ...]:
-        """Unfinished tasks past their deadline."""
-        return tuple(record for record in self.unfinished() if record.deadline_at <= wall)
+    def overdue(self, mono: float) -> tuple[TaskRecord, ...]:
+        """Unfinished tasks past their deadline at `mono` (monotonic seconds)."""
+        return tuple(self._records[task] for task, due_at in self._due_at.items() if due_at <= mono)
+
+    def deadline(self) -> float | None:
+        """Monotonic seconds at which the next task is overdue."""
+        return min(self._due_at.values(), default=None)
 
     def to_tell(self) -> tuple[TaskRecord, ...]:
         """What a new session is told: the newest finished ones and all unfinished."""

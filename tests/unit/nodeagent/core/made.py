@@ -138,6 +138,8 @@ class VirtualNode:
         self, *, memory: Memory | None = None, tasks: tuple[TaskRecord, ...] = (), boot: str = "boot-1"
     ) -> None:
         self.mono = 1000.0
+        self.wall = WALL
+        """Changed, the wall clock jumps."""
         self.containers: dict[str, Container] = {}
         self.images: set[str] = {IMAGE}
         self.memory = memory or Memory(boot_id=boot)
@@ -159,7 +161,7 @@ class VirtualNode:
     @property
     def now(self) -> Now:
         """The virtual time; wall and monotonic move together."""
-        return Now(self.mono, WALL + self.mono)
+        return Now(self.mono, self.wall + self.mono)
 
     # -- events -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from nodeagent.core.events import Now
+from nodeagent.core.orders import reopened
 from nodeagent.core.steps import Pull, Resolve, Restart, Start
 from nodeagent.core.tasks import FINISHED_MAX, TOLD_AGAIN_MAX, UNFINISHED_MAX, TaskRecord, Tasks
 from protocol.messages import TaskKind, TaskOrder, TaskUpdate
@@ -120,6 +122,28 @@ def test_a_task_ends_at_its_deadline() -> None:
     assert (updates(node)[-1].state, updates(node)[-1].reason) == ("failed", "not done within its deadline")
 
 
+@pytest.mark.parametrize("jump_s", [400 * 86_400.0, -400 * 86_400.0])
+def test_a_wall_clock_that_is_set_ends_no_task_and_delays_no_end(jump_s: float) -> None:
+    node = ready()
+    node.faults = [(Resolve, "engine_down")] * 1000
+    node.hear(TaskOrder(task="t1", kind="resolve", image="web:1", deadline_s=20))
+    node.run(5)
+    node.wall += jump_s
+    node.run(14)
+    assert updates(node)[-1].state == "running"
+    node.run(2)
+    assert updates(node)[-1].state == "failed"
+
+
+@pytest.mark.parametrize(("jump_s", "most_s"), [(0.0, 20.0), (-400 * 86_400.0, 86_400.0)])
+def test_a_deadline_survives_a_restart_of_the_agent(jump_s: float, most_s: float) -> None:
+    node = ready()
+    node.hear(TaskOrder(task="t1", kind="resolve", image="web:1", deadline_s=20))
+    tasks = reopened(tuple(node.saved_tasks), Now(5.0, node.now.wall + jump_s))
+    assert tasks.overdue(5.0 + most_s - 4) == ()
+    assert [record.task for record in tasks.overdue(5.0 + most_s + 1)] == ["t1"]
+
+
 def test_a_restart_revives_what_was_given_up() -> None:
     node = VirtualNode()
     node.crashing.add(a_ref())
@@ -165,9 +189,9 @@ def test_a_restart_of_what_is_not_here_fails() -> None:
 def test_the_record_is_bounded() -> None:
     tasks = Tasks()
     for n in range(FINISHED_MAX + 50):
-        tasks.receive(TaskOrder(task=f"t{n}", kind="pull", image="i"), ("", 0.0), WALL)
+        tasks.receive(TaskOrder(task=f"t{n}", kind="pull", image="i"), ("", 0.0), mono=1.0, wall=WALL)
         tasks.set(f"t{n}", "done", WALL)
-    tasks.receive(TaskOrder(task="last", kind="pull", image="i"), ("", 0.0), WALL)
+    tasks.receive(TaskOrder(task="last", kind="pull", image="i"), ("", 0.0), mono=1.0, wall=WALL)
     assert tasks.find("t0") is None and tasks.find(f"t{FINISHED_MAX + 49}") is not None
     assert len(tasks.to_tell()) == TOLD_AGAIN_MAX + 1
 
@@ -175,11 +199,16 @@ def test_the_record_is_bounded() -> None:
 def test_too_many_unfinished_tasks_are_refused() -> None:
     tasks = Tasks()
     for n in range(UNFINISHED_MAX):
-        assert tasks.receive(TaskOrder(task=f"t{n}", kind="pull", image="i"), ("", 0.0), WALL).state == "accepted"
-    assert tasks.receive(TaskOrder(task="more", kind="pull", image="i"), ("", 0.0), WALL).state == "failed"
+        assert (
+            tasks.receive(TaskOrder(task=f"t{n}", kind="pull", image="i"), ("", 0.0), mono=1.0, wall=WALL).state
+            == "accepted"
+        )
+    assert (
+        tasks.receive(TaskOrder(task="more", kind="pull", image="i"), ("", 0.0), mono=1.0, wall=WALL).state == "failed"
+    )
 
 
 def test_a_finished_task_stays_as_it_ended() -> None:
     tasks = Tasks([TaskRecord(task="t", kind="pull", state="done", deadline_at=0.0)])
     assert tasks.set("t", "failed", WALL) is None
-    assert tasks.overdue(WALL) == () and tasks.unfinished() == ()
+    assert tasks.overdue(1e9) == () and tasks.unfinished() == ()
