@@ -47,6 +47,8 @@ class CloseSession(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     session_epoch: int
     reason: str
+    forget: bool = False
+    """The node was removed: nothing is kept of it."""
 
 
 Action = SendFull | SendDelta | SendOrder | SendStopConfirmed | CloseSession

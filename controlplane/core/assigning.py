@@ -49,6 +49,7 @@ def choose(
         now=draft.now.wall,
     )
     found = [_without(room, replica) for room in rooms(draft) if among is None or room.node.name in among]
+    draft.placed(len(found))
     return place(want, found)
 
 

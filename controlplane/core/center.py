@@ -81,7 +81,8 @@ def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
     if not isinstance(event, Tick):
         _follow_up(draft)
     desired.send_deltas(draft)
-    return Outcome(changes=draft.changes(), actions=tuple(draft.actions), reply=reply, wake_at=now.mono + TICK_S)
+    wake_at = now.mono if draft.unfinished else now.mono + TICK_S
+    return Outcome(changes=draft.changes(), actions=tuple(draft.actions), reply=reply, wake_at=wake_at)
 
 
 def _follow_up(draft: Draft) -> None:

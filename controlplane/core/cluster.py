@@ -47,6 +47,8 @@ class Volatile(msgspec.Struct, frozen=True, kw_only=True):
     usage: Mapping[str, NodeUsage] = {}
     retry_at: float = 0.0
     """Monotonic time of the next try to place what is pending without a change."""
+    retry_after: ReplicaId | None = None
+    """The last try got as far as this replica and goes on behind it; None = it got through."""
 
 
 KEYS: dict[type[Record], tuple[str, Any]] = {

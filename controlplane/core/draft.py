@@ -26,6 +26,13 @@ from protocol.spec import ServiceSpec
 
 R = TypeVar("R", bound=Record)
 
+LOOKS_MAX = 1200
+"""Rooms a decision looks at before it lets others have a turn, some 10 µs each (benchmarks/RESULTS.md): the loop must
+never be blocked for more than 20 ms (DESIGN §2)."""
+
+PLACEMENT_LOOKS = 40
+"""What the rest of a placement costs, in looks: its records, journal lines and desired state."""
+
 
 class Draft:
     """One decision. `now` is fixed for its whole life."""
@@ -35,6 +42,10 @@ class Draft:
         self.now = now
         self.meta: Meta = cluster.meta
         self.volatile: Volatile = cluster.volatile
+        self.looks = 0
+        """Rooms looked at for placements so far: what a decision's time goes into."""
+        self.unfinished = False
+        """There is more to decide at once: the caller is asked back soon."""
         self.actions: list[Action] = []
         self.events: list[Event] = []
         self.touched: set[ReplicaId] = set()
@@ -124,6 +135,16 @@ class Draft:
         ids = set(self.base.open_deployments) | set(self._over.get(Deployment, {}))
         found = (self.get(Deployment, i) for i in sorted(ids))
         return [d for d in found if d is not None and d.state not in ENDED]
+
+    def placed(self, rooms: int) -> None:
+        """Note that a placement looked at so many rooms."""
+        self.looks += rooms + PLACEMENT_LOOKS
+
+    def tired(self) -> bool:
+        """True when this decision has placed enough and shall leave the rest to the next one, which it asks for."""
+        if self.looks >= LOOKS_MAX:
+            self.unfinished = True
+        return self.unfinished
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

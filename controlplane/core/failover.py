@@ -50,14 +50,22 @@ def abandon(draft: Draft, node: Node) -> None:
 
 
 def retry(draft: Draft) -> None:
-    """Try to place everything that has no place: pending replicas, and those interrupted on lost nodes."""
+    """Try to place everything that has no place: pending replicas, and those interrupted on lost nodes.
+
+    A try that takes too long goes on at the next decision, behind the last replica it looked at.
+    """
+    after = draft.volatile.retry_after
+    last = after
     hopeless: dict[tuple[object, ...], Unplaced] = {}  # a service's replicas are refused alike: ask once for all
     for replica in draft.unplaced():
         if draft.spec(replica.id, replica.revision) is None:
             continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
+        if after is not None and replica.id <= after:
+            continue
         if draft.tired():
-            draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=0.0)
+            draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=0.0, retry_after=last)
             return
+        last = replica.id
         lost = replica.wanted.node if replica.wanted else ""
         service = (replica.id.project, replica.id.service, replica.revision)
         key = (service, replica.remap, replica.data_node, replica.avoid, lost)
@@ -68,6 +76,8 @@ def retry(draft: Draft) -> None:
             placed = _succeed(draft, replica, replica.wanted, known)
         if isinstance(placed, Unplaced):
             hopeless[key] = placed
+    if after is not None:
+        draft.volatile = msgspec.structs.replace(draft.volatile, retry_after=None)
 
 
 def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
@@ -100,7 +110,7 @@ def _target(draft: Draft, replica: Replica, old: Assignment) -> Placed | Unplace
     """The prepared target when it still fits, else the best there is."""
     prepared = assigning.unprepare(draft, replica.id)
     away = frozenset({old.node})
-    if prepared is not None and prepared.revision == replica.revision:
+    if prepared is not None and prepared.target and prepared.revision == replica.revision:
         placed = assigning.choose(
             draft,
             replica,

@@ -163,7 +163,7 @@ def remove(draft: Draft, command: RemoveNode) -> Former:
     draft.event("node.removed", f"{node.name} removed by {command.actor}", node=node.name)
     draft.put(former)
     draft.drop(node)
-    draft.act(CloseSession(node=node.name, session_epoch=node.session_epoch, reason="removed"))
+    draft.act(CloseSession(node=node.name, session_epoch=node.session_epoch, reason="removed", forget=True))
     failover.forget(draft, node.name)
     return former
 

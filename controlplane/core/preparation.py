@@ -10,7 +10,9 @@ PULLS_MAX = 10
 
 
 class Preparation(Record, frozen=True, kw_only=True):
-    """Key: `replica`. `source`: the silent node. `target` holds the reservation and `ports`."""
+    """Key: `replica`. `source`: the silent node. `target` holds the reservation and `ports`; "" = nothing fits, and it
+    is not asked again.
+    """
 
     replica: ReplicaId
     source: str

@@ -31,7 +31,7 @@ def prepare(draft: Draft, silent: frozenset[str]) -> None:
 
 def _prepare(draft: Draft, replica: Replica, source: str, pulls: Counter[str]) -> None:
     wanted = replica.wanted
-    if wanted is None or wanted.node != source or replica.ending or replica.failed:
+    if draft.tired() or wanted is None or wanted.node != source or replica.ending or replica.failed:
         return
     if draft.get(Preparation, replica.id) is not None:
         return
@@ -41,6 +41,7 @@ def _prepare(draft: Draft, replica: Replica, source: str, pulls: Counter[str]) -
         return
     placed = assigning.choose(draft, replica, fixed_required=False, prefer=wanted.ports, avoid=frozenset({source}))
     if not isinstance(placed, Placed):
+        draft.put(Preparation(replica=replica.id, source=source, target="", revision=replica.revision))
         return
     image = revision.pins.get(spec.name, spec.image)
     task = _pull(draft, replica, placed.node, image, pulls)

@@ -127,6 +127,8 @@ def _take_level(draft: Draft, deployment: Deployment, level: int) -> Deployment:
     for i, step in enumerate(taken):
         if step.level != level or step.state not in ("waiting", "running"):
             continue
+        if step.state == "waiting" and draft.tired():
+            break  # the next decision goes on with it
         look = steps.begin if step.state == "waiting" else steps.progress
         taken[i] = look(draft, deployment, step)
         if taken[i].state == "failed" or (
