@@ -16,11 +16,11 @@ from controlplane.core.record import Now
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
 from controlplane.core.views import deployment_view, event_view, node_view, project_view
-from controlplane.web import overview
+from controlplane.web.card import Card, Row, card, in_order, row
 from controlplane.web.door import Door
 from controlplane.web.history import Wanted, newest
-from controlplane.web.overview import Card, Line, Row, Work
 from controlplane.web.trend import Trend
+from controlplane.web.work import Line, Work, line, step_line, work
 from protocol.messages import Heartbeat
 
 EVENTS_SHOWN = 20
@@ -67,9 +67,9 @@ class Board:
         if self._loaded:
             return
         found = await newest(self._door.journal, self._cluster.meta.event_seq, EVENTS_SHOWN, Wanted())
-        known = {e.seq: overview.line(event_view(e)) for e in found} | {e.seq: e for e in self._events}
+        known = {e.seq: line(event_view(e)) for e in found} | {e.seq: e for e in self._events}
         self._events.clear()
-        self._events.extend(line for _, line in sorted(known.items()))
+        self._events.extend(shown for _, shown in sorted(known.items()))
         self._loaded = True
 
     def put(self, changes: Changes) -> None:
@@ -92,7 +92,7 @@ class Board:
                     self._dirty_works[record.deployment] = None
                 case _:
                     pass
-        self._events.extend(overview.line(event_view(e)) for e in changes.events)
+        self._events.extend(line(event_view(e)) for e in changes.events)
 
     def skipped(self) -> None:
         """Commits were missed: look at everything, read the events anew."""
@@ -139,7 +139,7 @@ class Board:
     def cards(self) -> Sequence[Card]:
         """All nodes, in order."""
         if len(self._order) != len(self._cards):
-            self._order = overview.in_order(self._cards)
+            self._order = in_order(self._cards)
         return [self._cards[name] for name in self._order]
 
     @property
@@ -184,14 +184,14 @@ class Board:
         view = node_view(self._cluster, node, figures, now)
         trend = self._trends.get(name)
         seen = _seen(view.last_seen_s, now.wall, self._cards.get(name))
-        _keep(self._cards, name, overview.card(view, trend.lines() if trend else (), seen))
+        _keep(self._cards, name, card(view, trend.lines() if trend else (), seen))
 
     def _look_at_project(self, code: str, now: Now) -> None:
         project = self._cluster.projects.get(code)
         if project is None:
             self._rows.pop(code, None)
             return
-        _keep(self._rows, code, overview.row(project_view(self._cluster, project, now)))
+        _keep(self._rows, code, row(project_view(self._cluster, project, now)))
 
     def _look_at_work(self, number: int, now: Now) -> None:
         deployment = self._cluster.deployments.get(number)
@@ -200,10 +200,10 @@ class Board:
             return
         view = deployment_view(deployment)
         steps = [
-            overview.step_line(v, _took_s(s, now.wall), *_bytes(self._cluster.tasks, s))
+            step_line(v, _took_s(s, now.wall), *_bytes(self._cluster.tasks, s))
             for s, v in zip(deployment.steps, view.steps, strict=True)
         ]
-        _keep(self._works, number, overview.work(view, steps))
+        _keep(self._works, number, work(view, steps))
 
 
 def _keep(table: dict, key: object, value: object) -> None:  # type: ignore[type-arg]

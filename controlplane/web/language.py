@@ -22,7 +22,7 @@ _DEEP = 4
 
 _HOLE = re.compile(r"\{(?P<name>[a-z_]+)(?::(?P<kind>word|text|sentence|names))?\}")
 _KINDS = {
-    "": r"\S+?",
+    "": r"\S*?[^\s:;,]",
     "word": "[a-z_]+",
     "text": ".+",
     "sentence": ".+",

@@ -1,0 +1,110 @@
+"""A deployment with its steps and a line of the journal, as the pages show them. Pure.
+
+Kept up to date by `board.py`, drawn by the partials `_deployments` and `_events`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from protocol.api import DeploymentView, EventView, StepView
+
+STEPS_SHOWN = 6
+
+_EVENT_TONES: Mapping[str, str] = {
+    "alarm": "ba", "node.offline": "ba", "replica.interrupted": "ba", "replica.given_up": "ba",
+    "deployment.failed": "ba", "replica.stays": "wa", "node.suspect": "wa", "node.unknown": "wa",
+    "node.disconnected": "wa", "node.draining": "wa", "replica.pending": "wa", "replica.moving": "wa",
+    "replica.failed": "ba", "replica.unhealthy": "ba", "replica.restarted": "wa", "replica.healthy": "ok",
+    "node.unschedulable": "wa", "node.removed": "wa", "node.schedulable": "ok", "deployment.cancelled": "wa",
+    "replica.port_remapped": "wa", "replica.port_taken": "wa", "deployment.started": "pr", "replica.placed": "pr",
+    "deployment.succeeded": "ok", "node.online": "ok", "alarm.over": "ok", "node.connected": "ok",
+}  # fmt: skip
+"""Kind of an event -> colour of its mark; all others are idle."""
+
+
+class StepLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A step. `took_s`: so far, None before it began. `bytes_*`: of a pull, 0 = nothing is known."""
+
+    kind: str
+    what: str
+    state: str
+    reason: str
+    took_s: float | None
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that is under way, or the last ones that ended."""
+
+    key: str
+    id: int
+    project: str
+    kind: str
+    state: str
+    revision: int
+    reason: str
+    actor: str
+    steps: tuple[StepLine, ...]
+    behind: tuple[StepLine, ...]
+    """Steps that are done, told on request."""
+    ahead: int
+    done: int
+    count: int
+    at: str
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """An event."""
+
+    key: str
+    seq: int
+    at: str
+    tone: str
+    text: str
+
+
+def work(view: DeploymentView, steps: Sequence[StepLine]) -> Work:
+    """A deployment with its steps: the last done, those that run and the next; the others are folded or counted."""
+    done = sum(s.state in ("done", "skipped") for s in steps)
+    first = next((i for i, s in enumerate(steps) if s.state not in ("done", "skipped")), len(steps))
+    start = max(0, min(first - 1, len(steps) - STEPS_SHOWN))
+    shown = steps[start : start + STEPS_SHOWN]
+    return Work(
+        key=f"deployment-{view.id}",
+        id=view.id,
+        project=view.project,
+        kind=view.kind,
+        state=view.state,
+        revision=view.revision,
+        reason=view.reason,
+        actor=view.actor,
+        steps=tuple(shown),
+        behind=tuple(steps[:start]),
+        ahead=len(steps) - start - len(shown),
+        done=done,
+        count=len(steps),
+        at=view.ended_at or view.started_at or view.created_at,
+    )
+
+
+def step_line(view: StepView, took_s: float | None, bytes_done: int, bytes_total: int) -> StepLine:
+    """A step; its name is a kind and what it acts on, e.g. `replace web/1`."""
+    kind, _, what = view.name.partition(" ")
+    return StepLine(
+        kind=kind,
+        what=what,
+        state=view.state,
+        reason=view.reason,
+        took_s=took_s,
+        bytes_done=bytes_done,
+        bytes_total=bytes_total,
+    )
+
+
+def line(view: EventView) -> Line:
+    """An event."""
+    return Line(
+        key=f"event-{view.seq}", seq=view.seq, at=view.at, tone=_EVENT_TONES.get(view.kind, "id"), text=view.text
+    )

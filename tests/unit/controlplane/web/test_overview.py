@@ -1,0 +1,64 @@
+"""What calls for attention, and in which order."""
+
+import msgspec
+
+from controlplane.core.views import Figures, node_view, project_view
+from controlplane.web.card import Card, Row, card, row
+from controlplane.web.overview import TONES, totals, troubles
+from tests.unit.controlplane.sample_cluster import NOW, shop
+
+CLUSTER = shop()
+
+
+def node(name: str = "node-1", **fields: object) -> Card:
+    view = node_view(CLUSTER, CLUSTER.nodes["node-1"], Figures(), NOW)
+    return msgspec.structs.replace(card(view, (), None), name=name, key=f"node-{name}", **fields)
+
+
+def project(code: str = "shop", **fields: object) -> Row:
+    view = project_view(CLUSTER, CLUSTER.projects["shop"], NOW)
+    return msgspec.structs.replace(row(view), code=code, key=f"project-{code}", **fields)
+
+
+def test_nothing_wrong_is_nothing_told() -> None:
+    assert troubles((), [node(), node(flags=("draining",))], [project(), project(state="deploying")]) == ()
+
+
+def test_the_center_is_before_nodes_before_projects_and_the_worst_is_first() -> None:
+    found = troubles(
+        ["the disk is full"],
+        [node("a", state="unknown"), node("b", state="suspect"), node("c", state="offline")],
+        [project("p", state="degraded"), project("q", state="failed"), project("r", state="interrupted")],
+    )
+    assert [(t.kind, t.subject) for t in found] == [
+        ("center", "Center"), ("node", "c"), ("node", "b"), ("node", "a"),
+        ("project", "q"), ("project", "r"), ("project", "p"),
+    ]  # fmt: skip
+    assert len({t.key for t in found}) == len(found)
+
+
+def test_a_lost_node_carries_what_is_known_of_it() -> None:
+    (found,) = troubles((), [node(state="offline", seen=5.0, interrupted=4, held=True)], [])
+    assert (found.state, found.seen, found.interrupted, found.held) == ("offline", 5.0, 4, True)
+
+
+def test_an_online_node_may_be_in_trouble_too() -> None:
+    (full,) = troubles((), [node(disk=88.0)], [])
+    assert (full.disk, full.tone) == (88.0, "wa")
+    assert troubles((), [node(disk=84.0)], []) == ()
+    (closed,) = troubles((), [node(note="disk 5 % free", flags=("unschedulable",))], [])
+    assert (closed.state, closed.text) == ("unschedulable", "disk 5 % free")
+    (down,) = troubles((), [node(engine_ok=False)], [])
+    assert "Docker" in down.text
+
+
+def test_a_projects_sentence_is_the_views() -> None:
+    (found,) = troubles((), [], [project(state="degraded", message="2 of 3 healthy")])
+    assert (found.state, found.text, found.tone) == ("degraded", "2 of 3 healthy", TONES["degraded"])
+
+
+def test_totals() -> None:
+    found = totals(
+        [node(), node(state="offline")], [project(running=2, wanted=3), project(state="failed", running=0, wanted=1)]
+    )
+    assert (found.nodes, found.online, found.projects, found.well, found.up, found.replicas) == (2, 1, 2, 1, 2, 4)
