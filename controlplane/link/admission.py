@@ -92,16 +92,17 @@ async def inventory(wire: Wire) -> Inventory:
     return whole
 
 
-def farewell(cluster: Cluster, former: Former, containers: tuple[ContainerReport, ...]) -> list[ContainerRef]:
+def farewell(cluster: Cluster, containers: tuple[ContainerReport, ...]) -> list[ContainerRef]:
     """What a removed node must stop: replicas that live elsewhere now, and those that shall live no more.
 
-    What nobody else has taken over runs on, unwatched (DESIGN §3.6).
+    What nobody else has taken over runs on, unwatched (DESIGN §3.6). A copy is told by its epoch: another machine may
+    have been registered under the name of this one.
     """
     stop = []
     for container in containers:
         replica = cluster.replicas.get(container.id)
         gone = replica is None or replica.ending
-        elsewhere = replica is not None and replica.wanted is not None and replica.wanted.node != former.name
+        elsewhere = replica is not None and replica.wanted is not None and replica.wanted.epoch != container.epoch
         if gone or elsewhere:
             stop.append(
                 ContainerRef(

@@ -118,19 +118,27 @@ class Endpoint:
         try:
             opened: Opened = await self._controller.ask(command)
         except Refused as refused:
-            former = self._controller.cluster.former.get(proved.hello.agent_id)
-            if refused.code == "gone" and former is not None:
-                await self._send_away(wire, former, stock)
+            if refused.code == "gone":
+                await self._send_away_removed(wire, proved, stock)
             raise Closed(1013 if refused.code in _RETRY_CODES else 1008, refused.message) from refused
+        if self._controller.cluster.agent(proved.hello.agent_id) is None:  # removed in the same breath
+            await self._send_away_removed(wire, proved, stock)
         session = Session(opened.node, proved.hello.agent_id, opened.session_epoch)
         if not self._hub.enter(session):
             raise Closed(1008, "a newer session of this node is open")
         session.send(Welcome(node=opened.node, session_epoch=opened.session_epoch, incarnation=opened.incarnation))
         return session
 
+    async def _send_away_removed(self, wire: Wire, proved: Proved, stock: Inventory) -> None:
+        """The node was removed since its agent proved its key. Raises Closed, always."""
+        former = self._controller.cluster.former.get(proved.hello.agent_id)
+        if former is None:
+            raise Closed(1008, "this node was removed")
+        await self._send_away(wire, former, stock)
+
     async def _send_away(self, wire: Wire, former: Former, stock: Inventory) -> None:
         """Tell a removed node what to stop. Raises Closed, always."""
-        stop = admission.farewell(self._controller.cluster, former, stock.containers)
+        stop = admission.farewell(self._controller.cluster, stock.containers)
         for refs, last in pages(stop):
             await wire.send(admission.removed_frame(list(refs), last=last))
         raise Closed(1000, f"node {former.name} was removed")

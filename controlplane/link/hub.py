@@ -43,6 +43,8 @@ class _Rope:
         self.session: Session | None = None
         self.heard_at = heard_at
         self.aborted = False
+        self.forgotten = False
+        """The node was removed; its last session is being closed."""
         self.heartbeat: Heartbeat | None = None
         self.usage: NodeUsage | None = None
         self.superseded: list[float] = []
@@ -84,6 +86,8 @@ class Hub:
         if rope is not None and rope.session is session:
             rope.session = None
             rope.aborted = not session.clean
+            if rope.forgotten:
+                del self._ropes[session.node]
             self._quiet.set()
 
     def heard(self, session: Session) -> bool:
@@ -122,7 +126,7 @@ class Hub:
     def figures(self, node: str) -> Figures:
         """The latest of a node; empty when it was never heard."""
         rope = self._ropes.get(node)
-        if rope is None:
+        if rope is None or rope.forgotten:
             return Figures()
         return Figures(
             heartbeat=rope.heartbeat,
@@ -145,11 +149,12 @@ class Hub:
                 aborted=rope.aborted,
             )
             for node, rope in self._ropes.items()
+            if not rope.forgotten
         }
 
     def usage(self) -> Mapping[str, NodeUsage]:
         """See `Dispatcher.usage`."""
-        return {node: rope.usage for node, rope in self._ropes.items() if rope.usage is not None}
+        return {n: rope.usage for n, rope in self._ropes.items() if rope.usage is not None and not rope.forgotten}
 
     def send_full(self, action: SendFull) -> None:
         """See `Dispatcher.send_full`."""
@@ -177,9 +182,14 @@ class Hub:
 
     def close_session(self, action: CloseSession) -> None:
         """See `Dispatcher.close_session`."""
-        session = self._session(action.node)
-        if session is not None and session.epoch <= action.session_epoch:
-            session.end(1012, action.reason, clean=True)
+        rope = self._ropes.get(action.node)
+        if rope is None or (rope.session is not None and rope.session.epoch > action.session_epoch):
+            return
+        if rope.session is not None:
+            rope.session.end(1012, action.reason, clean=True)
+            rope.forgotten = action.forget
+        elif action.forget:
+            del self._ropes[action.node]
 
     def _session(self, node: str, epoch: int | None = None) -> Session | None:
         rope = self._ropes.get(node)

@@ -201,7 +201,7 @@ class Caller:
         self._office.tell(Synced(node=session.node, session_epoch=session.epoch))
 
     def _send_away(self, former: Former, stock: Inventory) -> None:
-        stop = admission.farewell(self._office.cluster(), former, stock.containers)
+        stop = admission.farewell(self._office.cluster(), stock.containers)
         for refs, last in pages(stop):
             self.connection.send(self.end, admission.removed_frame(list(refs), last=last))
         raise Closed(1000, f"node {former.name} was removed")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from controlplane.core.node import Former
 from controlplane.core.replica import Assignment, Replica
 from controlplane.link import admission
 from controlplane.link.admission import Stock, farewell
@@ -11,7 +10,6 @@ from protocol.messages import ContainerReport, Inventory
 from protocol.names import ReplicaId
 from tests.unit.controlplane.controller.fakes import cluster
 
-FORMER = Former(agent_id="a", name="node-1", public_key="", removed_at=1.0)
 WEB = ReplicaId("shop", "web", 1)
 
 
@@ -22,7 +20,7 @@ def report(epoch: int = 1, replica: ReplicaId = WEB) -> ContainerReport:
 
 
 def stops(*records: Replica) -> bool:
-    (stop,) = [farewell(cluster(*records), FORMER, (report(),))]
+    (stop,) = [farewell(cluster(*records), (report(),))]
     return [r.epoch for r in stop] == [1]
 
 
@@ -38,7 +36,10 @@ def test_what_lives_elsewhere_or_shall_live_no_more_is_stopped() -> None:
 
 def test_what_nobody_took_over_runs_on() -> None:
     assert not stops(Replica(id=WEB, revision=1))
-    assert not stops(wanted_on("node-1")), "the machine is registered again under its name"
+
+
+def test_a_copy_is_stale_when_its_successor_lives_on_another_machine_of_the_same_name() -> None:
+    assert stops(wanted_on("node-1"))
 
 
 def test_an_inventory_is_whole_with_its_last_page_and_the_next_begins_anew() -> None:

@@ -180,6 +180,22 @@ async def test_a_session_is_closed_by_its_own_or_a_later_epoch(bench: Bench, epo
     assert await ended(session) == code
 
 
+async def test_nothing_is_kept_of_a_removed_node(bench: Bench) -> None:
+    session = bench.session(3)
+    bench.hub.beat(session, beat())
+    bench.hub.close_session(CloseSession(node="n", session_epoch=3, reason="removed", forget=True))
+    assert await ended(session) == 1012
+    assert bench.hub.sightings(bench.mono) == {} and bench.hub.usage() == {}
+    bench.hub.leave(session)
+    assert bench.hub.figures("n") == Figures() and bench.hub.sessions() == 0
+
+
+async def test_nothing_is_kept_of_a_removed_node_without_a_session(bench: Bench) -> None:
+    bench.hub.leave(bench.session(3))
+    bench.hub.close_session(CloseSession(node="n", session_epoch=3, reason="removed", forget=True))
+    assert bench.hub.sightings(bench.mono) == {}
+
+
 async def test_dismissal_waits_until_all_are_gone(bench: Bench) -> None:
     sessions = [bench.session(node=f"n{n}", agent=f"a{n}") for n in range(3)]
     async with asyncio.TaskGroup() as tasks:
