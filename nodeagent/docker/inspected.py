@@ -47,8 +47,19 @@ class _HostPort(_Answer, frozen=True, kw_only=True):
     host_port: str = ""
 
 
+class _Mount(_Answer, frozen=True, kw_only=True):
+    type: str = ""
+    source: str = ""
+
+
 class _HostConfig(_Answer, frozen=True, kw_only=True):
     port_bindings: dict[str, list[_HostPort] | None] | None = None
+    mounts: list[_Mount] | None = None
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """The paths of the host that are mounted."""
+        return tuple(mount.source for mount in self.mounts or () if mount.type == "bind")
 
 
 class _Config(_Answer, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ the executor, the watcher and the meters.
 
 import asyncio
 import math
-import os
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import msgspec
 
 from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
 from nodeagent.docker import events
+from nodeagent.docker.binds import allowed_paths, strayed
 from nodeagent.docker.connection import Connection, decode
 from nodeagent.docker.create_body import container_labels, create_body, endpoints, owner_labels
 from nodeagent.docker.images import Images
@@ -177,8 +177,9 @@ class LocalDocker:
 
     async def start(self, container_id: str) -> None:
         """Start it; done when it runs already. Raises DockerFault: `not_found`, `port_taken` when a port is not free on
-        this machine, `error` when its command cannot be run.
+        this machine, `error` when its command cannot be run, `refused` when a bind mount leads elsewhere than it did.
         """
+        await self._check_binds(container_id)
         try:
             await self._post(container_id, "start")
         except DockerFault as fault:
@@ -194,6 +195,7 @@ class LocalDocker:
 
     async def restart(self, container_id: str, grace_s: float) -> None:
         """Stop with grace, then start. Raises as `start`."""
+        await self._check_binds(container_id)
         await self._post(container_id, "restart", grace_s=grace_s)
 
     async def remove(self, container_id: str) -> None:
@@ -276,6 +278,14 @@ class LocalDocker:
                 return None
             raise
 
+    async def _check_binds(self, container_id: str) -> None:
+        """Docker follows links at each start, and a container may have put one where another one mounts."""
+        answer = await self._inspected(container_id)
+        sources = answer.host_config.binds if answer is not None else ()
+        found = await asyncio.to_thread(strayed, sources, self._bind_roots) if sources else None
+        if found is not None:
+            raise DockerFault("refused", f"bind mount {clean(found, 200)!r} leads elsewhere, not below a --bind-root")
+
     async def _adopt(self, name: str, want: DesiredReplica, fault: DockerFault) -> Container:
         """The container that has `name`, when it is the one we want."""
         answer = await self._inspected(name)
@@ -316,15 +326,6 @@ def suppress_not_found() -> Iterator[None]:
     except DockerFault as fault:
         if fault.kind != "not_found":
             raise
-
-
-def allowed_paths(sources: tuple[str, ...], roots: tuple[str, ...]) -> dict[str, str]:
-    """Source of a bind mount -> its real path, for those below (or at) one of `roots`; links are followed on both sides
-    first. Reads the file system.
-    """
-    real_roots = [os.path.realpath(root) for root in roots]
-    paths = {source: os.path.realpath(source) for source in sources if os.path.isabs(source)}
-    return {s: p for s, p in paths.items() if any(os.path.commonpath((p, root)) == root for root in real_roots)}
 
 
 def _container(container_id: str) -> str:

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 
 from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
+from nodeagent.docker.binds import allowed_paths
 from nodeagent.docker.create_body import create_body, endpoints
-from nodeagent.docker.local import allowed_paths
 from nodeagent.docker.reference import parse, parse_pinned
 from nodeagent.docker.text import clean
 from nodeagent.subnets import free_subnets

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from nodeagent.core.container import DockerFault, FaultKind
 from nodeagent.docker import LocalDocker, images, networks
-from nodeagent.docker.local import allowed_paths
 from protocol import names
 from tests.contract.bench import want
 from tests.unit.nodeagent.docker.scripted_engine import ScriptedEngine, lines, refusal, scripted, silence
@@ -316,17 +315,3 @@ async def test_of_two_networks_by_one_name_the_older_or_the_used_stays(
     engine.answers["DELETE", "networks/new"] = engine.answers["DELETE", "networks/old"] = remove
     assert await docker.ensure_network("shop", "default", ()) == "rope-shop-default"
     assert gone == removed
-
-
-# -- bind mounts ------------------------------------------------------------------------------------------------------
-
-
-def test_links_are_followed_before_a_path_is_allowed(tmp_path: Path) -> None:
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    (root / "in").mkdir(parents=True)
-    outside.mkdir()
-    (root / "out").symlink_to(outside)
-    (tmp_path / "link").symlink_to(root)
-    sources = (f"{root}/in", f"{root}/out", f"{root}/../outside", f"{root}2", str(root), "root/in")
-    assert allowed_paths(sources, (str(tmp_path / "link"),)) == {f"{root}/in": f"{root}/in", str(root): str(root)}
-    assert allowed_paths(sources, ()) == {}
