@@ -30,7 +30,7 @@ LOOKS_MAX = 1200
 """Rooms a decision looks at before it lets others have a turn, some 10 µs each (benchmarks/RESULTS.md): the loop must
 never be blocked for more than 20 ms (DESIGN §2)."""
 
-PLACEMENT_LOOKS = 40
+PLACEMENT_LOOKS = 55
 """What the rest of a placement costs, in looks: its records, journal lines and desired state."""
 
 
