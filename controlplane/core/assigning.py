@@ -184,19 +184,19 @@ def rest_ports(draft: Draft, key: ReplicaId, assignment: Assignment, *, confirme
 
 
 def confirm_rests(draft: Draft, node: str, alive: frozenset[ContainerRef]) -> None:
-    """Start the clock of the node's unconfirmed rests whose holder is not among `alive`, and forget old ones."""
-    for rest in list(draft.all(PortRest)):
-        if rest.node != node:
-            continue
-        if rest.until is None and rest.holder not in alive:
-            draft.put(msgspec.structs.replace(rest, until=draft.now.wall + REST_S))
+    """Start the clock of the node's unconfirmed rests whose holder is not among `alive`."""
+    _confirm(draft, [r for r in draft.rests_on(node) if r.until is None and r.holder not in alive])
 
 
 def confirm_gone(draft: Draft, node: str, gone: frozenset[ContainerRef]) -> None:
     """Start the clock of the node's unconfirmed rests whose holder is among `gone`."""
-    for rest in list(draft.all(PortRest)):
-        if rest.node == node and rest.until is None and rest.holder in gone:
-            draft.put(msgspec.structs.replace(rest, until=draft.now.wall + REST_S))
+    if gone:
+        _confirm(draft, [r for r in draft.rests_on(node) if r.until is None and r.holder in gone])
+
+
+def _confirm(draft: Draft, rests: list[PortRest]) -> None:
+    for rest in rests:
+        draft.put(msgspec.structs.replace(rest, until=draft.now.wall + REST_S))
 
 
 def forget_rests(draft: Draft) -> None:

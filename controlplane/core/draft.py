@@ -114,6 +114,13 @@ class Draft:
         """The project's replicas, in order of their ids."""
         return self._replicas(self._of_project.get(project, self.base.of_project.get(project, ())))
 
+    def rests_on(self, node: str) -> list[PortRest]:
+        """The node's resting ports, in order."""
+        over = self._over.get(PortRest, {})
+        keys = {*self.base.rests_on.get(node, ()), *(key for key in over if key[0] == node)}
+        found = (self.get(PortRest, key) for key in sorted(keys))
+        return [rest for rest in found if rest is not None]
+
     def unplaced(self) -> list[Replica]:
         """Replicas that shall have an assignment and have none that can run, in order of their ids."""
         ids = set(self.base.unplaced) | self.touched

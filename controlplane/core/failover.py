@@ -10,11 +10,13 @@ from controlplane.core import assigning, healing, observe, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced
-from controlplane.core.port_rest import PortRest
 from controlplane.core.replica import Assignment, Replica, moved
 
 RETRY_S = 5.0
 """Replicas without a place are tried again at every change, and at least so often (observed load changes silently)."""
+
+INTERRUPT_LOOKS = 8
+"""What telling of one interrupted replica costs, in looks: the placements of the same decision come on top."""
 
 
 def interrupt(draft: Draft, node: Node, reason: str, *, runs_on: bool = False) -> None:
@@ -28,6 +30,7 @@ def interrupt(draft: Draft, node: Node, reason: str, *, runs_on: bool = False) -
         spec = draft.spec(replica.id, wanted.revision)
         if runs_on and (spec is None or not spec.may_move):
             continue
+        draft.looks += INTERRUPT_LOOKS
         lost = msgspec.structs.replace(moved(wanted, "interrupted", draft.now.wall, reason), running_since=0.0)
         draft.put(msgspec.structs.replace(replica, wanted=lost, cause=node.cause))
         draft.event(
@@ -165,7 +168,6 @@ def forget(draft: Draft, name: str) -> None:
             )
         )
     tasks.fail_orders_of(draft, name, f"{name} was removed")
-    for rest in list(draft.all(PortRest)):
-        if rest.node == name:
-            draft.drop(rest)
+    for rest in draft.rests_on(name):
+        draft.drop(rest)
     retry(draft)

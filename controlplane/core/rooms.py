@@ -9,7 +9,6 @@ from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage
 from controlplane.core.load import Load, Reservation, Share
 from controlplane.core.node import Node
-from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.room import Holder, Resting, Room
@@ -97,7 +96,7 @@ def _sum(draft: Draft, node: str) -> Load:
                 resting[lease.protocol, lease.host] = Resting(
                     project=replica.id.project, service=replica.id.service, until=None
                 )
-    for rest in _rests(draft, node):
+    for rest in draft.rests_on(node):
         resting[rest.protocol, rest.port] = Resting(
             project=rest.holder.project, service=rest.holder.service, until=rest.until
         )
@@ -124,12 +123,6 @@ def _work_out(draft: Draft, key: ReplicaId, epoch: int, revision: int, ports: tu
         leases=tuple(((lease.protocol, lease.host), holder) for lease in ports),
         service=(key.project, key.service),
     )
-
-
-def _rests(draft: Draft, node: str) -> list[PortRest]:
-    if node in draft.changed_loads:
-        return [r for r in draft.all(PortRest) if r.node == node]
-    return [draft.base.rests[key] for key in draft.base.rests_on.get(node, ())]
 
 
 def _preparations(draft: Draft, node: str) -> list[Preparation]:
