@@ -96,6 +96,8 @@ class NodeState:
         self._hold_until = now.mono + (START_HOLD_S if same_boot else BOOT_HOLD_S)
         self._boot_known = same_boot
         self._saved = memory
+        self._numbered = False
+        """The number that reports begin with in this life is on disk, so the next life begins above it."""
         if memory.desired is not None and not memory.removed:
             self._want(memory.desired, full=True)
 
@@ -133,6 +135,9 @@ class NodeState:
 
     def handle(self, event: Event, now: Now) -> list[Action]:
         """Take in one event. The actions are to be carried out in their order; times as in `Now`."""
+        if not self._numbered:
+            self._numbered, self._saved = True, self.memory()
+            self._out.append(SaveMemory(memory=self._saved))
         match event:
             case Listed() | Inspected() | EngineSeen() | EngineSilent():
                 self._engine(event, now)
