@@ -31,7 +31,8 @@ _BLAME: dict[FaultKind, tuple[Blame, ReasonCode]] = {
 
 
 def step_done(item: Assignment, step: ReplicaStep) -> None:
-    """A step succeeded."""
+    """A step succeeded. What comes next is for the look at Docker that follows it."""
+    item.unseen = True
     match step:
         case Create():
             item.image_missing = item.pulled = False

@@ -45,6 +45,8 @@ class Assignment(msgspec.Struct, kw_only=True):
     missed_at: float = -math.inf
     """The newest look that was passed over because a step was under way."""
     busy: ReplicaStep | None = None
+    unseen: bool = False
+    """A step succeeded and Docker was not looked at since: `have` is of before."""
     trials: Trials = Trials()
     image_missing: bool = False
     """Docker refused to create it for want of its image."""
@@ -101,7 +103,7 @@ def next_step(item: Assignment, now: float, *, held: bool = False, blocked: bool
     `now`: monotonic seconds. `held`: nothing may be started on this node yet. `blocked`: a container that must go
     first still holds its host port or its place. Both hinder starts only.
     """
-    if item.busy is not None:
+    if item.busy is not None or item.unseen:
         return Nothing()
     if item.have is not None and item.have.status == "removing":
         return Wait(until=FOREVER)  # its end is an event; a stop would end at once and change nothing
@@ -166,7 +168,7 @@ def observe(item: Assignment, have: Container | None, now: float, wall: float, *
     """Take in what Docker shows and count a run that failed, once. `after_break`: the engine or the machine was away
     before this look, so what ended meanwhile did not fail by itself and is started again at once.
     """
-    item.have = have
+    item.have, item.unseen = have, False
     if have is None or item.want is None:
         return
     if have.status == "exited":

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from nodeagent.core.events import Now
+from nodeagent.core.events import Listed, Now, Run, Send, StepDone
 from nodeagent.core.orders import reopened
 from nodeagent.core.steps import Pull, Resolve, Restart, Start
 from nodeagent.core.tasks import FINISHED_MAX, TOLD_AGAIN_MAX, UNFINISHED_MAX, TaskRecord, Tasks
@@ -110,6 +110,21 @@ def test_finished_results_are_told_again_after_a_reconnect() -> None:
     again.look()
     again.connect()
     assert updates(again)[-1].state == "done"
+
+
+def test_a_restart_that_could_not_be_looked_at_is_not_done_again() -> None:
+    node = ready()
+    node.hear(TaskOrder(task="t1", kind="restart", target=a_ref()))
+    (container,) = node.containers.values()
+    step = node.steps[-1]
+    assert isinstance(step, Restart)
+    node.containers[container.id] = msgspec.structs.replace(container, started_at=node.now.wall)
+    seen = tuple(node.containers.values())
+    blind = node.state.handle(StepDone(step=step, asked_at=node.mono), node.now)
+    assert not [action for action in blind if isinstance(action, Run)], "what is known is older than the restart"
+    looked = node.state.handle(Listed(containers=seen, asked_at=node.mono), node.now)
+    assert not [action for action in looked if isinstance(action, Run)]
+    assert [a.message.state for a in looked if isinstance(a, Send) and isinstance(a.message, TaskUpdate)] == ["done"]
 
 
 def test_a_task_ends_at_its_deadline() -> None:
