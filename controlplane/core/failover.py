@@ -155,6 +155,7 @@ def forget(draft: Draft, name: str) -> None:
         current = draft.replica(replica.id)
         if current is None or current.wanted is None or current.wanted.node != name:
             continue
+        assigning.unprepare(draft, replica.id)  # else its own reservation would stand in its way
         if current.wanted.task:
             tasks.advance(draft, current.wanted.task, "failed", f"{name} was removed")
         draft.put(

@@ -18,7 +18,7 @@ from controlplane.core.task import Task
 def prepare(draft: Draft, silent: frozenset[str]) -> None:
     """Bring preparations in line with the silent nodes: release those of nodes that came back, add what is missing."""
     for prepared in list(draft.all(Preparation)):
-        if prepared.source not in silent and not _lost(draft, prepared.source):
+        if not _useful(draft, prepared) or (prepared.source not in silent and not _lost(draft, prepared.source)):
             draft.drop(prepared)
     if not silent:
         return
@@ -67,6 +67,17 @@ def _pull(draft: Draft, replica: Replica, target: str, image: str, pulls: Counte
     pulls[target] += 1
     task: Task = tasks.begin(draft, "pull", target, project=replica.id.project, image=image)
     return task.id
+
+
+def _useful(draft: Draft, prepared: Preparation) -> bool:
+    """True while the replica it is for is still where it was, and of the same revision."""
+    replica = draft.replica(prepared.replica)
+    return (
+        replica is not None
+        and replica.wanted is not None
+        and replica.wanted.node == prepared.source
+        and replica.revision == prepared.revision
+    )
 
 
 def _lost(draft: Draft, name: str) -> bool:
