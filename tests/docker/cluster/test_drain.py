@@ -11,40 +11,42 @@ COUNT = 8
 
 
 def test_a_drained_node_is_emptied_without_a_gap(cluster: Cluster, record: Record) -> None:
-    cluster.deploy("shop", {"web": web(COUNT)})
+    cluster.deploy("drained", {"web": web(COUNT)})
     placed = web(volumes=["data:/data"], deploy={"placement": {"constraints": [f"node.hostname == {DRAINED}"]}})
-    cluster.deploy("data", {"db": placed}, volumes={"data": {}})
-    cluster.wait_answering("shop", "data")
-    first = list(cluster.replicas("shop").values())
+    cluster.deploy("drained-data", {"db": placed}, volumes={"data": {}})
+    cluster.wait_answering("drained", "drained-data")
+    first = list(cluster.replicas("drained").values())
     here = sum(r.node == DRAINED for r in first)
     assert here == 2
     after, began = cluster.api.last_event(), time.monotonic()
 
     def heard() -> int:
         """Addresses that answer, of those announced before and those announced now."""
-        known = {r.ports[0].address: r for r in (*first, *cluster.replicas("shop").values()) if r.ports}
+        known = {r.ports[0].address: r for r in (*first, *cluster.replicas("drained").values()) if r.ports}
         return sum(text is not None for text in answers(known.values()))
 
     with Watching(heard) as seen:
         cluster.api.node_do(DRAINED, "drain")
         cluster.until(
-            lambda: not [s for s in cluster.node(DRAINED).containers() if s.replica.project == "shop"], 60.0, "empty"
+            lambda: not [s for s in cluster.node(DRAINED).containers() if s.replica.project == "drained"], 60.0, "empty"
         )
         record("Drain of a node with 2 of 8 replicas, start-first", "asked → empty", time.monotonic() - began)
-        cluster.wait_answering("shop")
+        cluster.wait_answering("drained")
     assert len(seen.values) > 10 and min(seen.values) >= COUNT, seen.values
-    moved = cluster.replicas("shop")
+    moved = cluster.replicas("drained")
     assert DRAINED not in {r.node for r in moved.values()}
     assert sum(r.epoch == 2 for r in moved.values()) == here and {r.epoch for r in moved.values()} == {1, 2}
-    stays = cluster.replicas("data")["db/1"]
+    stays = cluster.replicas("drained-data")["db/1"]
     assert (stays.state, stays.node, stays.epoch) == ("running", DRAINED, 1)
-    assert f"data/db/1 stays on {DRAINED}: volume data lives here" in [e.text for e in cluster.story(after)]
+    assert f"drained-data/db/1 stays on {DRAINED}: volume data lives here" in [e.text for e in cluster.story(after)]
     assert cluster.api.nodes()[DRAINED].draining
 
-    cluster.api.operate("shop", "scale", {"services": {"web": COUNT + 2}})
-    cluster.until(lambda: len(cluster.replicas("shop")) == COUNT + 2 and cluster.answering("shop"), 30.0, "scaled")
-    assert DRAINED not in {r.node for r in cluster.replicas("shop").values()}, "nothing new comes to a drained node"
+    cluster.api.operate("drained", "scale", {"services": {"web": COUNT + 2}})
+    cluster.until(
+        lambda: len(cluster.replicas("drained")) == COUNT + 2 and cluster.answering("drained"), 30.0, "scaled"
+    )
+    assert DRAINED not in {r.node for r in cluster.replicas("drained").values()}, "nothing new comes to a drained node"
 
     cluster.api.node_do(DRAINED, "resume")
-    cluster.deploy("next", {"web": web(deploy={"placement": {"constraints": [f"node.hostname == {DRAINED}"]}})})
-    assert cluster.replicas("next")["web/1"].node == DRAINED, "it takes work again"
+    cluster.deploy("resumed", {"web": web(deploy={"placement": {"constraints": [f"node.hostname == {DRAINED}"]}})})
+    assert cluster.replicas("resumed")["web/1"].node == DRAINED, "it takes work again"

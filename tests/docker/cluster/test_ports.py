@@ -8,6 +8,8 @@ from tests.docker.cluster.cluster import Cluster, answers, web
 from tests.docker.cluster.conftest import Record
 
 FIXED, WANTED = 18080, 18081
+TICK_S = 0.5
+"""The scheduler sees what a heartbeat said at its next tick, at the latest 0.25 s after."""
 LISTEN = "import socket, time; s = socket.create_server(('', {port})); print('ready', flush=True); time.sleep(600)"
 
 
@@ -48,6 +50,7 @@ def test_a_fixed_port_taken_everywhere_is_waited_for(cluster: Cluster, record: R
         cluster.until(
             lambda: all(WANTED in view.resources.ports for view in cluster.api.nodes().values()), 15.0, "ports are seen"
         )
+        time.sleep(TICK_S)
         _, answer = cluster.api.deploy("late", {"web": web(ports=[f"{WANTED}:8080"])})
         assert answer.deployment is not None
 

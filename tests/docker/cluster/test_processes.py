@@ -14,7 +14,8 @@ SETTLE_S = 5.0
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 def test_an_agent_that_comes_back_touches_nothing(cluster: Cluster, record: Record, number: signal.Signals) -> None:
-    cluster.deploy("shop", {"web": web(4)})
+    code = f"agents-{number.name.lower()}"
+    cluster.deploy(code, {"web": web(4)})
     was, after = moments(cluster.containers()), cluster.api.last_event()
     node = cluster.nodes[0]
     node.agent.send_signal(number)
@@ -32,14 +33,14 @@ def test_an_agent_that_comes_back_touches_nothing(cluster: Cluster, record: Reco
     cluster.wait_online()
     time.sleep(SETTLE_S)
     assert moments(cluster.containers()) == was
-    assert {r.epoch for r in cluster.replicas("shop").values()} == {1}
+    assert {r.epoch for r in cluster.replicas(code).values()} == {1}, cluster.told()
     kinds = {e.kind for e in cluster.story(after)}
     assert kinds.isdisjoint({"node.offline", "replica.interrupted", "replica.placed", "replica.restarted"}), kinds
 
 
 def test_a_center_killed_in_the_middle_of_a_deploy_completes_it(cluster: Cluster, record: Record) -> None:
     began = time.monotonic()
-    status, answer = cluster.api.deploy("shop", {"web": web(20)})
+    status, answer = cluster.api.deploy("many", {"web": web(20)})
     assert status == 202 and answer.deployment is not None
     cluster.until(lambda: len(cluster.containers(everything=False)) >= 3, 20.0, "some run")
     cluster.kill_center()
@@ -49,19 +50,19 @@ def test_a_center_killed_in_the_middle_of_a_deploy_completes_it(cluster: Cluster
     cluster.start_center()
     ended = cluster.wait_ended(answer.deployment.id)
     assert ended.state == "succeeded", ended.reason
-    cluster.wait_answering("shop")
+    cluster.wait_answering("many")
     took_s = time.monotonic() - began
     record(
         "Center killed with -9 in the middle of a deploy of 20 and restarted", "deploy asked → all 20 answer", took_s
     )
-    replicas, seen = cluster.replicas("shop"), cluster.containers()
+    replicas, seen = cluster.replicas("many"), cluster.containers()
     assert len(replicas) == 20 and {r.epoch for r in replicas.values()} == {1}, "nothing moved"
     assert len(seen) == 20 and len({s.replica for s in seen}) == 20, "nothing twice"
     assert early <= {s.id for s in seen}, "what ran was left alone"
 
 
 def test_a_center_killed_in_quiet_changes_nothing(cluster: Cluster, record: Record) -> None:
-    cluster.deploy("shop", {"web": web(4)})
+    cluster.deploy("quiet", {"web": web(4)})
     was = moments(cluster.containers())
     cluster.kill_center()
     time.sleep(1)
@@ -71,4 +72,4 @@ def test_a_center_killed_in_quiet_changes_nothing(cluster: Cluster, record: Reco
     record("Center killed with -9 and restarted", "start → all nodes online", time.monotonic() - began)
     time.sleep(SETTLE_S)
     assert moments(cluster.containers()) == was
-    assert {r.epoch for r in cluster.replicas("shop").values()} == {1}
+    assert {r.epoch for r in cluster.replicas("quiet").values()} == {1}, cluster.told()
