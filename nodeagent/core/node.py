@@ -135,9 +135,7 @@ class NodeState:
 
     def handle(self, event: Event, now: Now) -> list[Action]:
         """Take in one event. The actions are to be carried out in their order; times as in `Now`."""
-        if not self._numbered:
-            self._numbered, self._saved = True, self.memory()
-            self._out.append(SaveMemory(memory=self._saved))
+        self._keep_numbers()
         match event:
             case Listed() | Inspected() | EngineSeen() | EngineSilent():
                 self._engine(event, now)
@@ -166,6 +164,11 @@ class NodeState:
         self._settle(now)
         out, self._out[:] = list(self._out), []
         return out
+
+    def _keep_numbers(self) -> None:
+        if not self._numbered:
+            self._numbered, self._saved = True, self.memory()
+            self._out.append(SaveMemory(memory=self._saved))
 
     # -- the engine -------------------------------------------------------------------------------------------------
 
