@@ -1,9 +1,17 @@
 """Commands about nodes, and the tokens with which machines join."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ropeteam.output import Format, note, print_json, print_lines, print_table
 from ropeteam.session import client, reads, talks
+
+if TYPE_CHECKING:
+    from ropeteam.client import Client
+
+EVENTS_MAX = 1000
+"""Newest lines of the journal in which a drain's beginning is looked for."""
 
 
 @click.command()
@@ -57,7 +65,21 @@ def show(context: click.Context, name: str, form: Format) -> None:
 @click.pass_context
 def drain(context: click.Context, name: str) -> None:
     """Start everything elsewhere first, then stop it here; nothing new comes."""
-    _order(context, name, "drain", "is drained; watch it: rope events -f --node")
+    from protocol.api import NodeView
+
+    center = client(context)
+    found = center.send("POST", f"nodes/{name}/drain", NodeView)
+    stays = _staying(center, found.name)
+    moving = max(0, sum(not task.outgoing for task in found.tasks) - len(stays))
+    if not moving and not stays:
+        note(f"{found.name} takes no new work; it has no replicas")
+        return
+    moves = f"{moving} {'replica moves' if moving == 1 else 'replicas move'}"
+    left = f", {len(stays)} {'stays' if len(stays) == 1 else 'stay'}" if stays else ""
+    note(f"{found.name} is being drained: {moves}{left}")
+    for text in stays:
+        note(f"  {text}")
+    note(f"Watch it: rope events -f --node {found.name}")
 
 
 @node.command()
@@ -157,4 +179,13 @@ def _order(context: click.Context, name: str, order: str, done: str) -> None:
     from protocol.api import NodeView
 
     found = client(context).send("POST", f"nodes/{name}/{order}", NodeView)
-    note(f"{found.name} {done}" + (f" {found.name}" if done.endswith("--node") else ""))
+    note(f"{found.name} {done}")
+
+
+def _staying(center: "Client", name: str) -> list[str]:
+    """What the journal says stays on the node in the drain that began last: replicas whose data lives there."""
+    from protocol.api import Page
+
+    events = center.get("events", Page, node=name, limit=EVENTS_MAX).events
+    began = max((event.seq for event in events if event.kind == "node.draining"), default=0)
+    return [event.text for event in events if event.kind == "replica.stays" and event.cause == began]

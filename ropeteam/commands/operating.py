@@ -59,6 +59,7 @@ def scale(context: click.Context, /, project: str, services: tuple[str, ...], **
 @click.option(
     "--to", type=click.IntRange(min=1), default=None, metavar="N", help="Revision.  [default: the one before]"
 )
+@click.option("-y", "--yes", is_flag=True, expose_value=False, help="Accepted for scripts; nothing is asked.")
 @waits
 @talks
 @click.pass_context

@@ -41,16 +41,43 @@ def test_no_nodes_says_what_to_do_and_prints_no_data(rope: Rope, api: FakeApi) -
 
 
 def test_a_node_is_shown_with_what_it_runs(rope: Rope, api: FakeApi) -> None:
-    task = NodeTask(
-        project_code="shop", service="web", replica=1, epoch=3, status="running", health="healthy", uptime="3h25m",
-        cpu_usage=1.5, mem_mb=40, outgoing=False,
-    )  # fmt: skip
-    api.on("GET nodes/node-1", node(tasks=(task,)))
+    api.on("GET nodes/node-1", node(tasks=(a_task("web"),)))
     out = rope("node", "show", "node-1").out
     assert "shop/web/1" in out and "3h25m" in out
 
 
-@pytest.mark.parametrize("order", ["drain", "resume", "confirm-down"])
+def a_task(service: str) -> NodeTask:
+    return NodeTask(
+        project_code="shop", service=service, replica=1, epoch=3, status="running", health="healthy", uptime="3h25m",
+        cpu_usage=1.5, mem_mb=40, outgoing=False,
+    )  # fmt: skip
+
+
+def test_a_drain_says_that_it_begins_and_what_stays(rope: Rope, api: FakeApi) -> None:
+    api.on("POST nodes/node-1/drain", node(draining=True, tasks=(a_task("web"), a_task("api"), a_task("db"))))
+    stays = "shop/db/1 stays on node-1: volume data lives here"
+    journal = (
+        event(3, "shop/old/1 stays on node-1: …", kind="replica.stays", cause=2),
+        event(8, kind="node.draining"),
+        event(9, stays, kind="replica.stays", cause=8),
+    )
+    api.on("GET events", Page(events=journal, next_after=9))
+    ran = rope("node", "drain", "node-1")
+    assert ran.code == 0 and ran.out == ""
+    assert ran.err.splitlines() == [
+        "node-1 is being drained: 2 replicas move, 1 stays",
+        f"  {stays}",
+        "Watch it: rope events -f --node node-1",
+    ]
+
+
+def test_a_drain_of_an_empty_node_says_so(rope: Rope, api: FakeApi) -> None:
+    api.on("POST nodes/node-1/drain", node(draining=True))
+    api.on("GET events", Page(events=(), next_after=0))
+    assert rope("node", "drain", "node-1").err == "node-1 takes no new work; it has no replicas\n"
+
+
+@pytest.mark.parametrize("order", ["resume", "confirm-down"])
 def test_orders_to_a_node(order: str, rope: Rope, api: FakeApi) -> None:
     api.on(f"POST nodes/node-1/{order}", node())
     assert rope("node", order, "node-1").code == 0
@@ -126,7 +153,7 @@ def test_restart_rollback_and_rm_ask_for_what_was_said(rope: Rope, api: FakeApi)
     for what in ("POST projects/shop/restart", "POST projects/shop/rollback", "DELETE projects/shop"):
         api.on(what, accepted(), status=202)
     assert rope("restart", "shop", "web", "-d").code == 0
-    assert rope("rollback", "shop", "--to", "3", "-d").code == 0
+    assert rope("rollback", "shop", "--to", "3", "-y", "-d").code == 0
     assert rope("rm", "shop", "-y", "-d").code == 0
     assert [json.loads(a.body or b"{}") for a in api.asked] == [{"services": ["web"]}, {"revision": 3}, {}]
 
