@@ -11,7 +11,7 @@ from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced, place
 from controlplane.core.port_rest import REST_S, PortRest
 from controlplane.core.preparation import Preparation
-from controlplane.core.project import HISTORY_MAX, Project
+from controlplane.core.project import HISTORY_MAX, Project, data_node
 from controlplane.core.replica import Assignment, Replica, ref
 from controlplane.core.room import Room, Want
 from controlplane.core.rooms import rooms
@@ -41,7 +41,7 @@ def choose(
         spec=spec,
         strategy=strategy_of(draft, replica.id, replica.revision, spec),
         history=project.history if project else (),
-        data_node=replica.data_node if spec.local_data else "",
+        data_node=data_node(project, replica.id) if spec.local_data else "",
         avoid=avoid | frozenset(replica.avoid),
         fixed_required=fixed_required,
         prefer=prefer,
@@ -83,18 +83,10 @@ def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False
         task=task.id,
     )
     spec = draft.spec(replica.id, replica.revision)
-    keeps_data = bool(spec and spec.local_data)
-    changed = msgspec.structs.replace(
-        replica,
-        epoch=epoch,
-        wanted=assignment,
-        reason="",
-        failed=False,
-        data_node=placed.node if keeps_data else replica.data_node,
-    )
+    changed = msgspec.structs.replace(replica, epoch=epoch, wanted=assignment, reason="", failed=False)
     draft.put(changed)
     _free_rests(draft, placed)
-    _remember_node(draft, replica.id.project, placed.node)
+    _remember_node(draft, replica.id, placed.node, data=bool(spec and spec.local_data))
     return changed
 
 
@@ -222,11 +214,18 @@ def _free_rests(draft: Draft, placed: Placed) -> None:
             draft.drop(rest)
 
 
-def _remember_node(draft: Draft, code: str, node: str) -> None:
-    project = draft.get(Project, code)
-    if project is not None and (not project.history or project.history[0] != node):
+def _remember_node(draft: Draft, key: ReplicaId, node: str, *, data: bool) -> None:
+    """Who ran the project last, and where the replica's volume data is from now on."""
+    project = draft.get(Project, key.project)
+    if project is None:
+        return
+    if not project.history or project.history[0] != node:
         history = (node, *(n for n in project.history if n != node))[:HISTORY_MAX]
-        draft.put(msgspec.structs.replace(project, history=history))
+        project = msgspec.structs.replace(project, history=history)
+    if data and data_node(project, key) != node:
+        nodes = {**project.data_nodes, f"{key.service}/{key.index}": node}
+        project = msgspec.structs.replace(project, data_nodes=nodes)
+    draft.put(project)
 
 
 def _without(room: Room, replica: Replica) -> Room:

@@ -10,6 +10,7 @@ from controlplane.core import assigning, healing, observe, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced
+from controlplane.core.project import Project, data_node
 from controlplane.core.replica import Assignment, Replica, moved
 
 RETRY_S = 5.0
@@ -71,7 +72,8 @@ def retry(draft: Draft) -> None:
         last = replica.id
         lost = replica.wanted.node if replica.wanted else ""
         service = (replica.id.project, replica.id.service, replica.revision)
-        key = (service, replica.remap, replica.data_node, replica.avoid, lost)
+        data = data_node(draft.get(Project, replica.id.project), replica.id)
+        key = (service, replica.remap, data, replica.avoid, lost)
         known = hopeless.get(key)
         if replica.wanted is None:
             placed: Placed | Unplaced | None = healing.place_pending(draft, replica, known=known)
@@ -148,6 +150,9 @@ def _explain(draft: Draft, replica: Replica, reason: str, unplaced: Unplaced | N
 
 def forget(draft: Draft, name: str) -> None:
     """The node was removed: nothing waits for it, its volume data is given up, its replicas need another place."""
+    for project in list(draft.all(Project)):
+        kept = {replica: node for replica, node in project.data_nodes.items() if node != name}
+        draft.put(msgspec.structs.replace(project, data_nodes=kept))
     for replica in draft.replicas_on(name):
         outgoing = replica.outgoing
         if outgoing is not None and outgoing.node == name:
@@ -163,7 +168,6 @@ def forget(draft: Draft, name: str) -> None:
                 current,
                 wanted=None,
                 remap=True,
-                data_node="" if current.data_node == name else current.data_node,
                 reason=f"{name} was removed",
                 since=draft.now.wall,
             )

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from controlplane.core.record import Record
+from protocol.names import ReplicaId
 from protocol.spec import ProjectSpec, ServiceSpec
 
 ProjectState = Literal["running", "deploying", "degraded", "interrupted", "failed", "stopped"]
@@ -40,8 +41,15 @@ class Project(Record, frozen=True, kw_only=True):
     """Deployments that wait for the running one, oldest first."""
     history: tuple[str, ...] = ()
     """Nodes that ran this project, most recent first."""
+    data_nodes: dict[str, str] = {}
+    """`db/1` -> node that has its volume data, also while that replica is scaled away."""
     failed: str = ""
     """Why the last deployment failed; "" when it did not."""
+
+
+def data_node(project: Project | None, replica: ReplicaId) -> str:
+    """The node that has the volume data of a replica, "" when none has."""
+    return "" if project is None else project.data_nodes.get(f"{replica.service}/{replica.index}", "")
 
 
 def service_of(revision: Revision, service: str) -> ServiceSpec | None:

@@ -88,8 +88,6 @@ class Replica(Record, frozen=True, kw_only=True):
     until a deployment places it anew: the port may turn out to be taken only when the agent tries it."""
     avoid: tuple[str, ...] = ()
     """Nodes that gave up on this revision; tried again only by a person's word or when nothing else is left."""
-    data_node: str = ""
-    """Node that has its volume data; "" = none yet, or it has none."""
     cause: int = 0
     """Sequence number of the event that began the story it is in; 0 = none."""
     ending: bool = False
