@@ -29,6 +29,9 @@ ANSWER_MAX = 256 * 1024 * 1024
 
 _EXIT = {401: Exit.SIGNED_OUT, 403: Exit.SIGNED_OUT, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT}
 
+_PASSING = frozenset({429, 502, 503, 504})
+"""What a Center that is busy, or a proxy before one that restarts, answers for a moment."""
+
 T = TypeVar("T")
 
 
@@ -42,6 +45,11 @@ class Refusal(Fault):
         self.error = error
         self.file = "request"
         """The file that the details point into."""
+
+    @property
+    def passes(self) -> bool:
+        """True when the same question may be answered in a moment."""
+        return self.status in _PASSING
 
 
 class Client:
@@ -125,5 +133,7 @@ class Client:
                 return msgspec.json.decode(content or b"null", type=kind)
             raise Refusal(status, msgspec.json.decode(content, type=ErrorAnswer).error)
         except msgspec.DecodeError as error:
+            if status in _PASSING:
+                raise Unreachable(f"{self.url} answers {status}: the Center behind it is away") from error
             what = f"{self.url} answered {status}, not as a Center of this version does"
             raise Fault(what, "Check --url, and the versions of rope and of the Center.") from error

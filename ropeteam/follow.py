@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from protocol.api import DeploymentView, ProjectView, TaskView
-from ropeteam.client import Client
+from ropeteam.client import Client, Refusal
 from ropeteam.fault import Exit, Fault, Unreachable
 from ropeteam.output import note
 from ropeteam.rows import addresses
@@ -54,7 +54,9 @@ def _wait(client: Client, deployment: DeploymentView, until: float) -> Deploymen
             if wait_s > POLL_S:
                 note("the Center answers again", dim=True)
             wait_s = POLL_S
-        except Unreachable as error:
+        except (Unreachable, Refusal) as error:
+            if isinstance(error, Refusal) and not error.passes:
+                raise
             if wait_s == POLL_S:
                 note(f"{error.what}; trying again", dim=True)
             wait_s = min(POLL_MAX_S, wait_s * 2)
@@ -78,8 +80,8 @@ def _pulls(client: Client, deployment: DeploymentView) -> dict[str, str]:
         return {}
     try:
         tasks = client.get("tasks", list[TaskView], project=deployment.project, state="running")
-    except Unreachable:
-        return {}
+    except (Unreachable, Refusal):
+        return {}  # how far a pull is can wait
     return {
         t.id: f" {t.bytes_done * 10 // t.bytes_total * 10} % of {t.bytes_total / 1e6:.1f} MB"
         for t in tasks

@@ -86,6 +86,19 @@ def test_a_center_that_is_away_for_a_while_is_waited_for(rope: Rope, api: FakeAp
     assert "the Center answers again" in ran.err
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_center_behind_a_proxy_is_waited_for_while_it_restarts(
+    status: int, rope: Rope, api: FakeApi, compose: str
+) -> None:
+    api.on("PUT projects/shop", accepted(), status=202)
+    api.on("GET deployments/7", b"<html>Bad Gateway</html>", status=status)
+    api.refuse("GET deployments/7", status, "not now")
+    api.on("GET deployments/7", deployment("succeeded"))
+    api.on("GET projects/shop", project(replicas=(replica(1),)))
+    ran = rope("deploy", "-f", compose)
+    assert ran.code == 0 and "the Center answers again" in ran.err
+
+
 def test_detached_nothing_is_waited_for(rope: Rope, api: FakeApi, compose: str) -> None:
     api.on("PUT projects/shop", accepted(), status=202)
     assert rope("deploy", "-f", compose, "--detach", "-o", "name").out == "7\n"
