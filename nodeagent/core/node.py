@@ -82,7 +82,7 @@ class NodeState:
         self._boot_id = boot_id
         self._authority = Authority(memory.desired)
         self._items: dict[ContainerRef, Assignment] = {}
-        self._reports = Reports(max(int(now.wall * 1000), memory.state_seq + SEQ_MARGIN))
+        self._reports = Reports(max(int(now.wall * 1e6), memory.state_seq + SEQ_MARGIN))
         self._out: list[Action] = []
         self.voice = Voice(self._items, self._reports)
         """What is told to the Center; the heartbeat reads its containers from it."""
