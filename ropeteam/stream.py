@@ -32,19 +32,26 @@ def live(center: Client, after: int, wanted: Wanted, show: Callable[[EventView],
     while True:
         try:
             with _open(center, after) as socket:
-                if tries:
-                    note("connected again", dim=True)
-                tries = 0
                 for text in socket:
+                    if tries:
+                        note("connected again", dim=True)
+                    tries = 0
                     frame = msgspec.json.decode(text, type=StreamFrame)
                     if frame.kind == "dropped":
                         break  # we were too slow: what was left out comes from the journal
                     after = _take(frame.event, after, wanted, show)
+                else:
+                    tries = _lost(tries)  # closed in good order, as by a Center that restarts
         except (OSError, ConnectionClosed, InvalidHandshake):
-            if not tries:
-                note("lost the Center; trying again", dim=True)
-            tries += 1
-            time.sleep(random.uniform(0.05, min(WAIT_MAX_S, 0.25 * 2**tries)))  # noqa: S311 full jitter
+            tries = _lost(tries)
+
+
+def _lost(tries: int) -> int:
+    """Wait a while; one more try in a row without a frame."""
+    if not tries:
+        note("lost the Center; trying again", dim=True)
+    time.sleep(random.uniform(0.05, min(WAIT_MAX_S, 0.25 * 2 ** min(tries + 1, 10))))  # noqa: S311 full jitter
+    return tries + 1
 
 
 def _open(center: Client, after: int) -> ClientConnection:

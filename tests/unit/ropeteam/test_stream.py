@@ -74,6 +74,23 @@ def test_a_broken_stream_is_resumed_where_it_was(capsys: pytest.CaptureFixture[s
     assert paths[:3] == [f"/api/v1/stream?after={n}" for n in (4, 6, 6)]
 
 
+def test_a_stream_that_is_closed_at_once_is_asked_for_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    most: list[float] = []
+
+    def drawn(least: float, most_s: float) -> float:
+        most.append(most_s)
+        return 0.0
+
+    monkeypatch.setattr(stream, "WAIT_MAX_S", 8.0)
+    monkeypatch.setattr("ropeteam.stream.random.uniform", drawn)
+    with center([[], [], [], [frame(5)]], []) as client:
+        assert follow(client, until=5) == [5]
+    assert most == [0.5, 1.0, 2.0]
+    assert capsys.readouterr().err.count("lost the Center") == 1
+
+
 def test_what_a_slow_reader_missed_is_asked_for_again() -> None:
     paths: list[str] = []
     script = [[frame(5), StreamFrame(kind="dropped", dropped=2), frame(8)], [frame(6), frame(7), frame(8)]]
