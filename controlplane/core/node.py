@@ -11,6 +11,20 @@ DISK_FREE_MIN = 0.10
 """Share of free disk below which a node gets nothing new (DESIGN §4)."""
 
 
+SIZE_MAX = 2**60
+"""More bytes than this, of anything, nobody has: agents are not trusted."""
+
+
+def size(told: int) -> int:
+    """A number of bytes as an agent told it, within what is possible."""
+    return min(max(told, 0), SIZE_MAX)
+
+
+def possible(told: Capacity) -> Capacity:
+    """What a machine says it has, within what is possible."""
+    return Capacity(cpus=min(max(told.cpus, 0.0), 65536.0), memory=size(told.memory), disk=size(told.disk))
+
+
 class Node(Record, frozen=True, kw_only=True):
     """Key: `name`. Times are wall seconds."""
 

@@ -18,7 +18,7 @@ from controlplane.core.command import (
 )
 from controlplane.core.deployment import Deployment
 from controlplane.core.draft import Draft
-from controlplane.core.node import Former, JoinTicket, Node
+from controlplane.core.node import Former, JoinTicket, Node, possible
 from controlplane.core.project import Project
 from controlplane.core.record import Refused
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
@@ -76,7 +76,7 @@ def register(draft: Draft, command: Register) -> Node:
         registered_at=draft.now.wall,
         labels=command.labels,
         weight=command.weight,
-        capacity=command.capacity,
+        capacity=possible(command.capacity),
         versions=command.versions,
         engine_id=command.engine_id,
         state_since=draft.now.wall,

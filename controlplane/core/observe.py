@@ -17,6 +17,10 @@ _TASK_STATE = {
     "stopped": "done",
 }
 
+TAIL_LINES = 50
+TAIL_LINE = 500
+"""Last lines of a container kept with an event, and characters of each (`ContainerReport.log_tail`)."""
+
 _CLOCK_SLACK_S = 2.0
 """A start told this much later than the known one is another start, not a late frame."""
 
@@ -65,6 +69,9 @@ def _apply(draft: Draft, replica: Replica, slot: str, old: Assignment, report: C
     new = _updated(old, report, draft.now.wall)
     if msgspec.structs.replace(old, state_seq=new.state_seq) == new:
         return  # nothing changed: no disk write
+    if report.log_tail:
+        lines = tuple(line[:TAIL_LINE] for line in report.log_tail[-TAIL_LINES:])
+        report = msgspec.structs.replace(report, log_tail=lines)
     _put_slot(draft, replica.id, slot, new)
     _tell(draft, replica, old, new, report)
     if new.task and (state := _TASK_STATE.get(new.state)):

@@ -7,7 +7,7 @@ from controlplane.core.action import CloseSession, SendFull, SendStopConfirmed
 from controlplane.core.command import Opened, OpenSession
 from controlplane.core.draft import Draft
 from controlplane.core.fact import Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported
-from controlplane.core.node import Node
+from controlplane.core.node import Node, possible
 from controlplane.core.record import Refused
 from controlplane.core.replica import ref
 from protocol.messages import PROTOCOL, StopConfirmed
@@ -21,6 +21,8 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
     hello = command.hello
     if not PROTOCOL - 1 <= hello.protocol <= PROTOCOL + 1:
         raise Refused("unsupported", f"protocol {hello.protocol}; this Center speaks {PROTOCOL}", "protocol")
+    if not 1 <= hello.port_from <= hello.port_to <= 65535:
+        raise Refused("invalid", "the range of ports must lie within 1 and 65535", "port_from")
     if (hello.incarnation, hello.revision) > (draft.meta.incarnation, draft.meta.revision):
         raise Refused(
             "conflict",
@@ -36,7 +38,7 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
         session_epoch=node.session_epoch + 1,
         boot_id=hello.boot_id,
         versions=hello.versions,
-        capacity=hello.capacity,
+        capacity=possible(hello.capacity),
         engine_id=hello.engine_id or node.engine_id,
         port_from=hello.port_from,
         port_to=hello.port_to,

@@ -4,6 +4,7 @@ import msgspec
 
 from controlplane.core.action import SendOrder
 from controlplane.core.draft import Draft
+from controlplane.core.node import size
 from controlplane.core.task import KEPT, Task
 from protocol.messages import ContainerRef, TaskKind, TaskOrder, TaskState, TaskUpdate
 
@@ -62,9 +63,8 @@ def apply_update(draft: Draft, node: str, update: TaskUpdate) -> Task | None:
     if update.state in ("done", "failed"):
         advance(draft, task.id, update.state, update.reason[:500], update.result[:300])
         return draft.get(Task, task.id)
-    draft.put(
-        msgspec.structs.replace(task, state=update.state, bytes_done=update.bytes_done, bytes_total=update.bytes_total)
-    )
+    done, total = size(update.bytes_done), size(update.bytes_total)
+    draft.put(msgspec.structs.replace(task, state=update.state, bytes_done=done, bytes_total=total))
     return None
 
 

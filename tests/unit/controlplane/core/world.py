@@ -152,7 +152,9 @@ class World:
         agent = self.agents[name]
         agent.on = agent.linked = True
         opened = self.send(
-            OpenSession(agent_id=f"id-{name}", hello=_hello(name, agent.engine), containers=tuple(self._reports(agent)))
+            OpenSession(
+                agent_id=f"id-{name}", hello=a_hello(name, agent.engine), containers=tuple(self._reports(agent))
+            )
         )
         agent.epoch = opened.session_epoch
         self.aborted.discard(name)
@@ -350,7 +352,7 @@ def deployed(world: World, *services: ServiceSpec, code: str = "shop", limit_s: 
     return int(accepted.deployment)
 
 
-def _hello(name: str, engine: str) -> Hello:
+def a_hello(name: str, engine: str) -> Hello:
     return Hello(
         agent_id=f"id-{name}",
         nonce="00",
