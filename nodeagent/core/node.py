@@ -236,6 +236,8 @@ class NodeState:
                     self._out.append(Note(text=f"{type(step).__name__} {item.salt}: {event.text}", warning=True))
                 if event.looked:
                     self._look(item, event.container, event.asked_at, now, after_break=isinstance(step, Stop))
+                elif isinstance(event, StepDone):
+                    item.fresh_at = max(item.fresh_at, event.asked_at)  # an older look is of before the step
                 if not event.looked or item.missed_at > event.asked_at:
                     self._out.append(Relook())
                 item.missed_at = -FOREVER

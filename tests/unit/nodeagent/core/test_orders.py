@@ -122,6 +122,8 @@ def test_a_restart_that_could_not_be_looked_at_is_not_done_again() -> None:
     seen = tuple(node.containers.values())
     blind = node.state.handle(StepDone(step=step, asked_at=node.mono), node.now)
     assert not [action for action in blind if isinstance(action, Run)], "what is known is older than the restart"
+    late = node.state.handle(Listed(containers=(container,), asked_at=node.mono - 1), node.now)
+    assert not [action for action in late if isinstance(action, Run)], "a list that was begun before it ended"
     looked = node.state.handle(Listed(containers=seen, asked_at=node.mono), node.now)
     assert not [action for action in looked if isinstance(action, Run)]
     assert [a.message.state for a in looked if isinstance(a, Send) and isinstance(a.message, TaskUpdate)] == ["done"]
