@@ -126,11 +126,11 @@ def withdraw(draft: Draft, key: ReplicaId, assignment: Assignment, reason: str) 
 
 
 def take_back(draft: Draft, replica: Replica) -> Replica:
-    """The replica without a wanted assignment that still waits for the outgoing one: its agent was never told of it,
-    so nobody would ever say that its container is gone.
+    """The replica without a wanted assignment that its agent was never told of, as it waits for the outgoing one or
+    was made by this very decision: nobody would ever say that its container is gone.
     """
     wanted = replica.wanted
-    if wanted is None or not wanted.hold or wanted.state == "interrupted":
+    if wanted is None or wanted.state == "interrupted" or not (wanted.hold or _is_new(draft, replica.id, wanted)):
         return replica
     rest_ports(draft, replica.id, wanted, confirmed=True)
     if wanted.task:
@@ -138,6 +138,11 @@ def take_back(draft: Draft, replica: Replica) -> Replica:
     taken = msgspec.structs.replace(replica, wanted=None)
     draft.put(taken)
     return taken
+
+
+def _is_new(draft: Draft, key: ReplicaId, assignment: Assignment) -> bool:
+    before = draft.base.replicas.get(key)
+    return before is None or before.epoch < assignment.epoch
 
 
 def end(draft: Draft, key: ReplicaId, assignment: Assignment, deployment: int = 0) -> Assignment:

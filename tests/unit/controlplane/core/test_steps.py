@@ -97,3 +97,17 @@ def test_a_node_that_is_drained_while_it_is_away_is_emptied_when_it_returns() ->
     world.connect(node)
     world.connect(other)
     world.until(lambda: world.states()[0][1:] == ("running", other), 60.0)
+
+
+def test_a_removal_does_not_wait_for_a_successor_made_in_the_same_decision() -> None:
+    web, api = a_service(), a_service("api", depends_on={"web": "service_started"})
+    world = World(("node-1", "node-2"))
+    world.send(Deploy(spec=a_project("shop", web, api)))
+    world.until(lambda: world.all_running(count=2))
+    world.run(10.0)
+    (node,) = {where for _, _, where in world.states()}
+    world.cut(node)
+    world.run(1.0)
+    world.send(RemoveProject(project="shop"))
+    world.until(lambda: not world.cluster.projects, 20.0)
+    assert not world.cluster.open_tasks
