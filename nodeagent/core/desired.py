@@ -11,6 +11,7 @@ from protocol.spec import DesiredReplica
 
 REPLICAS_MAX = 10_000
 """Replicas of one node; more is not a state but an attack or a bug."""
+_TOO_MANY = f"more than {REPLICAS_MAX} replicas for one node"
 
 
 class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +89,7 @@ class Authority:
         self._pages.append(message)
         if sum(len(page.replicas) for page in self._pages) > REPLICAS_MAX:
             self._pages = []
-            return Refused(reason=f"more than {REPLICAS_MAX} replicas for one node")
+            return Refused(reason=_TOO_MANY)
         if not message.last:
             return Incomplete()
         replicas = {ref_of(want): want for page in self._pages for want in page.replicas}
@@ -107,6 +108,8 @@ class Authority:
         for ref in message.drop:
             replicas.pop(ref, None)
         replicas.update((ref_of(want), want) for want in message.replicas)
+        if len(replicas) > REPLICAS_MAX:
+            return Refused(reason=_TOO_MANY)
         self._seq = message.after + 1
         return self._accept(message.incarnation, message.revision, replicas, full=False)
 

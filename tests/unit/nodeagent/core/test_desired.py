@@ -1,5 +1,8 @@
 """Whose word counts: pages, sequence, age."""
 
+import pytest
+
+from nodeagent.core import desired
 from nodeagent.core.desired import Accepted, Authority, DesiredState, Incomplete, OutOfStep, Refused, ref_of
 from protocol.messages import ContainerRef, Desired, DesiredDelta
 from protocol.spec import DesiredReplica
@@ -79,6 +82,15 @@ def test_a_gap_applies_nothing_and_asks_once() -> None:
     assert authority.delta(delta(0, drop=(a_ref(1),))) == Incomplete(), "it waits for the full state"
     assert isinstance(authority.page(page(0, a_want(1), last=True, seq=9)), Accepted)
     assert isinstance(authority.delta(delta(9)), Accepted)
+
+
+def test_deltas_cannot_grow_the_state_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desired, "REPLICAS_MAX", 3)
+    authority = ready()
+    assert isinstance(authority.delta(delta(0, a_want(3))), Accepted)
+    before = authority.state
+    assert isinstance(authority.delta(delta(1, a_want(4))), Refused)
+    assert authority.state == before
 
 
 def test_a_delta_before_the_first_state_asks_for_everything() -> None:
