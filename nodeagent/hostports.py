@@ -4,6 +4,7 @@ Says nothing about which container holds it. Called by the executor just before 
 """
 
 import errno
+import ipaddress
 import socket
 from collections.abc import Iterable
 
@@ -17,7 +18,18 @@ def taken_port(leases: Iterable[PortLease]) -> PortLease | None:
     return next((lease for lease in leases if _is_taken(lease)), None)
 
 
+def is_address(text: str) -> bool:
+    """True for an IP address. Binding to anything else asks DNS, and a Center could have us wait for it."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_taken(lease: PortLease) -> bool:
+    if lease.host_ip and not is_address(lease.host_ip):
+        return False
     kind = socket.SOCK_STREAM if lease.protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in lease.host_ip else socket.AF_INET
     with socket.socket(family, kind) as probe:

@@ -14,6 +14,7 @@ import msgspec
 from nodeagent.core.container import DockerFault
 from nodeagent.docker.reference import parse_pinned
 from nodeagent.docker.text import clean
+from nodeagent.hostports import is_address
 from protocol import names
 from protocol.spec import DesiredReplica, HealthCheck, Mount, PortLease, ServiceSpec, container_fingerprint
 
@@ -260,6 +261,8 @@ def _bindings(leases: tuple[PortLease, ...]) -> dict[str, tuple[HostPort, ...]]:
     for lease in leases:
         if not 1 <= lease.host <= 65535:
             raise _refused(f"host port {lease.host} is outside 1-65535")
+        if lease.host_ip and not is_address(lease.host_ip):
+            raise _refused(f"host address {clean(lease.host_ip, 80)!r} is not an IP address")
         key = _port_key(lease.container, lease.protocol)
         bindings[key] = (*bindings.get(key, ()), HostPort(host_ip=lease.host_ip, host_port=str(lease.host)))
     return bindings

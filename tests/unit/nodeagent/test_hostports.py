@@ -42,6 +42,14 @@ def test_only_its_own_address_counts() -> None:
         assert taken_port((PortLease(container=80, host=port, host_ip="127.0.0.2"),)) is not None
 
 
+def test_a_name_is_never_looked_up() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        lease = PortLease(container=80, host=holder.getsockname()[1], host_ip="localhost")
+        assert taken_port((lease,)) is None, "binding to a name asks DNS, and the agent would stand still meanwhile"
+
+
 def test_what_cannot_be_tried_is_left_to_docker() -> None:
     assert taken_port((PortLease(container=80, host=20000, host_ip="203.0.113.9"),)) is None
     assert taken_port(()) is None

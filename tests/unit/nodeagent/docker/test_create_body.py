@@ -188,6 +188,7 @@ def test_mounts_are_the_projects_volumes_and_allowed_folders() -> None:
         (replica(expose=("1-65535",)), "range"),
         (replica(ports=(PortLease(container=0, host=20001),)), "container port"),
         (replica(ports=(PortLease(container=80, host=70000),)), "host port"),
+        (replica(ports=(PortLease(container=80, host=20001, host_ip="evil.example"),)), "host address"),
         (replica(image="shop/web:1"), "pinned"),
         (msgspec.structs.replace(replica(), project="../x"), "legal"),
         (msgspec.structs.replace(replica(), service="a/b"), "legal"),
