@@ -13,7 +13,7 @@ from controlplane.core.cluster import KEYS, Changes, Cluster, Meta, Volatile, wa
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.journal import Event
 from controlplane.core.load import Share
-from controlplane.core.node import Node
+from controlplane.core.node import Node, reached_at
 from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
 from controlplane.core.project import Project, Revision
@@ -259,4 +259,4 @@ def where(assignment: Assignment, node: Node | None) -> str:
     """`on node-2 at 10.0.0.12:20431` for sentences."""
     if node is None or not assignment.ports:
         return f"on {assignment.node}"
-    return f"on {assignment.node} at " + ", ".join(f"{node.address}:{p.host}" for p in assignment.ports)
+    return f"on {assignment.node} at " + ", ".join(reached_at(node, p) for p in assignment.ports)

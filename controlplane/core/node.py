@@ -4,6 +4,7 @@ from typing import Literal
 
 from controlplane.core.record import Record
 from protocol.messages import Capacity, Versions
+from protocol.spec import PortLease
 
 NodeState = Literal["online", "suspect", "offline", "unknown"]
 
@@ -23,6 +24,14 @@ def size(told: int) -> int:
 def possible(told: Capacity) -> Capacity:
     """What a machine says it has, within what is possible."""
     return Capacity(cpus=min(max(told.cpus, 0.0), 65536.0), memory=size(told.memory), disk=size(told.disk))
+
+
+def reached_at(node: "Node | None", lease: PortLease) -> str:
+    """Where people reach a leased port: at the node's address, unless it is bound to another one only."""
+    host = lease.host_ip
+    if host in ("", "0.0.0.0", "::"):
+        host = node.address if node is not None else ""
+    return f"[{host}]:{lease.host}" if ":" in host else f"{host}:{lease.host}"
 
 
 class Node(Record, frozen=True, kw_only=True):

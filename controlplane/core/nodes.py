@@ -190,6 +190,8 @@ def _check(name: str, labels: dict[str, str], weight: float) -> None:
 def _address(text: str) -> str:
     """An address people can reach. Raises Refused."""
     try:
-        return str(ipaddress.ip_address(text))
+        found = ipaddress.ip_address(text)
     except ValueError:
-        raise Refused("invalid", f"{text!r} is not an IP address", "address") from None
+        raise Refused("invalid", f"{text[:80]!r} is not an IP address", "address") from None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)

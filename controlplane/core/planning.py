@@ -6,7 +6,7 @@ from controlplane.core import assigning, diff, projects
 from controlplane.core.command import Plan
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
-from controlplane.core.node import Node
+from controlplane.core.node import Node, reached_at
 from controlplane.core.placement import Unplaced
 from controlplane.core.project import Project, Revision
 from controlplane.core.replica import Assignment, Replica
@@ -110,7 +110,6 @@ def _view(
     ports: tuple[PortLease, ...] = (),
 ) -> PlanStep:
     found = draft.get(Node, node) if node else None
-    address = found.address if found else ""
     return PlanStep(
         service=key.service,
         replica=key.index,
@@ -118,7 +117,7 @@ def _view(
         node=node,
         from_node=had.node if had is not None else None,
         ports=tuple(
-            PortView(container=p.container, host=p.host, protocol=p.protocol, address=f"{address}:{p.host}")
+            PortView(container=p.container, host=p.host, protocol=p.protocol, address=reached_at(found, p))
             for p in ports
         ),
         reason="",

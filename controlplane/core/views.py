@@ -10,7 +10,7 @@ import msgspec
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.journal import Event
-from controlplane.core.node import Node
+from controlplane.core.node import Node, reached_at
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now
 from controlplane.core.replica import Assignment, Replica
@@ -35,8 +35,6 @@ from protocol.spec import PortLease
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-
-_ANYWHERE = frozenset({"", "0.0.0.0", "::"})
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,14 +197,12 @@ def replica_view(cluster: Cluster, replica: Replica) -> ReplicaView:
 
 
 def ports_view(cluster: Cluster, node: str, leases: tuple[PortLease, ...]) -> tuple[PortView, ...]:
-    """Leased ports with the address that people use: the node's, unless the port is bound to one address only."""
+    """Leased ports with the address that people use."""
     known = cluster.nodes.get(node)
-    found = []
-    for lease in leases:
-        host = lease.host_ip if lease.host_ip not in _ANYWHERE else (known.address if known else node)
-        shown = f"[{host}]:{lease.host}" if ":" in host else f"{host}:{lease.host}"
-        found.append(PortView(container=lease.container, host=lease.host, protocol=lease.protocol, address=shown))
-    return tuple(found)
+    return tuple(
+        PortView(container=lease.container, host=lease.host, protocol=lease.protocol, address=reached_at(known, lease))
+        for lease in leases
+    )
 
 
 def deployment_view(deployment: Deployment) -> DeploymentView:
