@@ -23,7 +23,7 @@ from controlplane.web.trend import Trend
 from controlplane.web.work import Line, Work, line, step_line, work
 from protocol.messages import Heartbeat
 
-EVENTS_SHOWN = 20
+EVENTS_SHOWN = 16
 WORKS_SHOWN = 6
 ENDED_SHOWN = 3
 SEEN_SLACK_S = 2.0

@@ -11,8 +11,13 @@ import msgspec
 
 from protocol.api import NodeTask, NodeView, PortView, ProjectView, ReplicaView
 
-CELLS_SHOWN = 120
+CARD_CELLS = 60
+ROW_CELLS = 30
+"""Replicas that are drawn; where there are more, those that are not well come first and the others are counted."""
 ADDRESSES_SHOWN = 2
+
+_HEARD = frozenset({"online", "suspect"})
+"""States in which the latest figures still say something."""
 
 Shape = str
 """How a replica is drawn: `up half bad lost want off leaving`, each another outline."""
@@ -100,8 +105,8 @@ def _runs(name: str) -> list[str]:
 
 def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
     """A node's card. `lines`: of the CPU chart; `seen`: when it was last heard, wall seconds."""
-    has, known = view.resources, view.state == "online"
-    total, free = has.mem_total_mb, has.mem_free_mb
+    has, heard = view.resources, view.state in _HEARD
+    total, free = has.mem_total_mb, has.mem_free_mb if heard else None
     tasks = sorted(view.tasks, key=lambda t: (t.project_code, t.service, t.replica, t.epoch))
     return Card(
         key=key_of("node", view.name),
@@ -109,16 +114,16 @@ def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
         state=view.state,
         flags=tuple(f for f, on in (("draining", view.draining), ("unschedulable", view.unschedulable)) if on),
         note=view.unschedulable or "",
-        cells=tuple(_task_cell(t) for t in tasks[:CELLS_SHOWN]),
-        more=max(0, len(tasks) - CELLS_SHOWN),
-        cpu=_whole(has.cpu_usage),
+        cells=_drawn([_task_cell(t) for t in tasks], CARD_CELLS),
+        more=max(0, len(tasks) - CARD_CELLS),
+        cpu=_whole(has.cpu_usage) if heard else None,
         cpu_lines=lines,
         cpu_reserved=_share(has.cpus_reserved, has.cpus),
         memory=_share(total - free, total) if free is not None else None,
         memory_text=f"{_gib(total - free)} / {_gib(total)}" if free is not None and total else "",
         memory_reserved=_share(has.mem_reserved_mb, total),
-        disk=_disk_used(view),
-        seen=None if known else seen,
+        disk=_disk_used(view) if heard else None,
+        seen=None if view.state == "online" else seen,
         interrupted=sum(t.status == "interrupted" for t in view.tasks),
         engine_ok=view.engine_ok,
         held=view.held,
@@ -136,11 +141,15 @@ def row(view: ProjectView) -> Row:
         revision=view.revision,
         running=sum(s.running for s in view.services),
         wanted=sum(s.wanted for s in view.services),
-        cells=tuple(_replica_cell(view.code, r) for r in view.replicas[:CELLS_SHOWN]),
-        more_cells=max(0, len(view.replicas) - CELLS_SHOWN),
+        cells=_drawn([_replica_cell(view.code, r) for r in view.replicas], ROW_CELLS),
+        more_cells=max(0, len(view.replicas) - ROW_CELLS),
         addresses=tuple((_link(p), p.address) for _, p in ports[:ADDRESSES_SHOWN]),
         more_addresses=max(0, len(ports) - ADDRESSES_SHOWN),
     )
+
+
+def _drawn(cells: list[Cell], most: int) -> tuple[Cell, ...]:
+    return tuple(cells if len(cells) <= most else sorted(cells, key=lambda c: c.shape == "up")[:most])
 
 
 def _task_cell(task: NodeTask) -> Cell:

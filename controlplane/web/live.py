@@ -18,8 +18,10 @@ PAUSE_S = 0.25
 """Between two frames."""
 SWEEP_S = 1.0
 """How often heartbeats and what changes by time are looked at."""
-CHUNK = 100
-"""Structs made before others get their turn."""
+CHUNK = 50
+"""Structs made before others get their turn …"""
+DRAWN = 20
+"""… and entries of lists drawn."""
 BEAT_S = 5.0
 """A socket with nothing to tell says so: the page greys when it hears nothing for longer (`app.js`)."""
 SEND_S = 10.0
@@ -68,8 +70,8 @@ class Live:
     async def sheet(self, view: str, language: str) -> Sheet:
         """The view as it is now. For the first paint."""
         await self._board.load()
-        self._board.look(self._door.now())
-        self._refresh((view, language))
+        await self._look()
+        await self._refresh((view, language))
         return self._sheets[view, language]
 
     async def run(self) -> None:
@@ -122,8 +124,7 @@ class Live:
             await self._board.load()
             await self._look()
             for key in [k for k, readers in self._readers.items() if readers]:
-                self._refresh(key)
-                await asyncio.sleep(0)
+                await self._refresh(key)
             await asyncio.sleep(PAUSE_S)
             try:
                 async with asyncio.timeout_at(sweep_at):
@@ -138,11 +139,15 @@ class Live:
             more = self._board.look(self._door.now(), CHUNK)
             await asyncio.sleep(0)
 
-    def _refresh(self, key: tuple[str, str]) -> None:
+    async def _refresh(self, key: tuple[str, str]) -> None:
         view, language = key
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(self._draws[language])
+        more = True
+        while more:
+            more = sheet.prepare(self._views[view](self._board), DRAWN)
+            await asyncio.sleep(0)
         if sheet.update(self._views[view](self._board)):
             for reader in self._readers.get(key, ()):
                 reader.woken.set()
@@ -151,7 +156,7 @@ class Live:
         self, socket: WebSocket, key: tuple[str, str], reader: _Reader, signed_in: Callable[[], bool]
     ) -> None:
         clock = asyncio.get_running_loop().time
-        self._refresh(key)
+        await self._refresh(key)
         sheet, shown, beat_at = self._sheets[key], -1, clock() + BEAT_S
         while signed_in():
             frame = sheet.since(shown)

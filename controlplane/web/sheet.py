@@ -42,9 +42,30 @@ class Sheet:
         """By name of a piece, or of a list and an entry."""
         self._drawn: dict[str, str] = {}
         self._entries: dict[str, dict[str, str]] = {}
+        self._ahead: dict[str, tuple[object, str]] = {}
+        """Entries drawn by `prepare` for values that `update` has not seen yet."""
         self._delta = ""
         self._all: str | None = None
         self.version = 0
+
+    def prepare(self, pieces: Pieces, most: int) -> bool:
+        """Draw up to `most` entries of lists ahead of `update`; True when there is more to draw.
+
+        With hundreds of entries one `update` would hold everybody else up for too long.
+        """
+        left = most
+        for name, piece in pieces.items():
+            if not isinstance(piece, Many):
+                continue
+            drawn = self._entries.get(name, {})
+            for key, value in piece.entries.items():
+                if (key in drawn and _same(self._values.get(key), value)) or self._is_ahead(key, value):
+                    continue
+                if not left:
+                    return True
+                self._ahead[key] = value, self._draw(piece.template, value)
+                left -= 1
+        return False
 
     def update(self, pieces: Pieces) -> bool:
         """Draw what is another value than before; True when anything is. Values are compared by identity first."""
@@ -55,6 +76,7 @@ class Sheet:
                     frame += self._piece(name, piece)
                 case Many():
                     frame += self._many(name, piece)
+        self._ahead.clear()
         if not frame:
             return False
         self._delta, self._all = "".join(frame), None
@@ -77,6 +99,9 @@ class Sheet:
             self._all = "".join(_partial(name, self.section(name), "innerMorph") for name in dict.fromkeys(names))
         return self._all
 
+    def _is_ahead(self, key: str, value: object) -> bool:
+        return key in self._ahead and self._ahead[key][0] is value
+
     def _piece(self, name: str, piece: Piece) -> list[str]:
         if name in self._drawn and _same(self._values.get(name), piece.value):
             return []
@@ -96,7 +121,7 @@ class Sheet:
                 after[key] = before[key]
                 continue
             self._values[key] = value
-            after[key] = self._draw(piece.template, value)
+            after[key] = self._ahead[key][1] if self._is_ahead(key, value) else self._draw(piece.template, value)
             if before is None or after[key] != before.get(key):
                 changed.append(key)
         if before is not None and list(before) == list(after) and (after or name in self._drawn):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from controlplane.core.views import Figures, node_view, project_view
-from controlplane.web.card import CELLS_SHOWN, Card, card, in_order, key_of, row
+from controlplane.web.card import CARD_CELLS, ROW_CELLS, Card, card, in_order, key_of, row
 from protocol.api import NodeView
 from protocol.messages import Heartbeat
 from protocol.spec import PortLease
@@ -42,6 +42,13 @@ def test_a_silent_node_says_when_it_was_seen_and_what_ran_there() -> None:
     assert [c.shape for c in shown.cells] == ["lost", "off", "up"]
 
 
+def test_figures_of_a_lost_node_are_not_shown_as_if_they_were_of_now() -> None:
+    for state, shown in (("suspect", 42), ("offline", None), ("unknown", None)):
+        made = card(seen(state=state), ("1,2",), 5.0)
+        assert (made.cpu, made.seen, made.cpu_lines) == (shown, 5.0, ("1,2",))
+        assert (made.memory is None) == (made.disk is None) == (shown is None)
+
+
 def test_nothing_known_is_shown_as_nothing_known() -> None:
     shown = card(seen(None), (), None)
     assert (shown.cpu, shown.memory, shown.memory_text, shown.disk) == (None, None, "", None)
@@ -60,14 +67,15 @@ def test_flags_are_shown_beside_the_state() -> None:
     assert (shown.state, shown.flags, shown.note) == ("online", ("draining", "unschedulable"), "disk 5 % free")
 
 
-def test_many_replicas_are_counted_beyond_a_limit() -> None:
-    found = cluster(
-        node("node-1", 1), project(), revision(), *(replica(n, "node-1") for n in range(1, CELLS_SHOWN + 6))
-    )
+def test_beyond_a_limit_replicas_are_counted_and_those_in_trouble_are_still_drawn() -> None:
+    sick = replica(99, "node-1", health="unhealthy")
+    many = (*(replica(n, "node-1") for n in range(1, 99)), sick)
+    found = cluster(node("node-1", 1), project(), revision(), *many)
     shown = card(node_view(found, found.nodes["node-1"], Figures(), NOW), (), None)
-    assert (len(shown.cells), shown.more) == (CELLS_SHOWN, 5)
+    assert (len(shown.cells), shown.more) == (CARD_CELLS, 99 - CARD_CELLS)
     told = row(project_view(found, found.projects["shop"], NOW))
-    assert (len(told.cells), told.more_cells) == (CELLS_SHOWN, 5)
+    assert (len(told.cells), told.more_cells) == (ROW_CELLS, 99 - ROW_CELLS)
+    assert [c.shape for c in (shown.cells[0], told.cells[0])] == ["bad", "bad"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A view in one language: only what changed is drawn and sent, once for everybody."""
 
-from controlplane.web.sheet import Many, Piece, Sheet
+from controlplane.web.sheet import Many, Piece, Pieces, Sheet
 
 
 class Drawer:
@@ -92,3 +92,24 @@ def test_an_entry_that_left_and_came_back_is_drawn_anew() -> None:
     sheet.update({"rows": many(b=1)})
     sheet.update({"rows": many(a=2, b=1)})
     assert sheet.section("rows") == "[row 2][row 1]"
+
+
+def test_a_long_list_can_be_drawn_in_portions() -> None:
+    draw = Drawer()
+    sheet = Sheet(draw)
+    pieces: Pieces = {"head": Piece("title", 1), "rows": many(a=1, b=2, c=3)}
+    portions = []
+    while sheet.prepare(pieces, 2):
+        portions.append(len(draw.drawn))
+    assert portions == [2] and draw.drawn == ["row"] * 3
+    assert sheet.update(pieces)
+    assert draw.drawn == [*["row"] * 3, "title"], "nothing is drawn twice"
+    assert sheet.section("rows") == "[row 1][row 2][row 3]"
+    assert not sheet.prepare(pieces, 2)
+
+
+def test_what_was_drawn_ahead_of_a_value_that_changed_is_thrown_away() -> None:
+    sheet = Sheet(Drawer())
+    sheet.prepare({"rows": many(a=1)}, 9)
+    sheet.update({"rows": many(a=2)})
+    assert sheet.section("rows") == "[row 2]"
