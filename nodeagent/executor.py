@@ -19,6 +19,10 @@ from protocol.spec import DesiredReplica, PortLease
 
 PROGRESS_S = 0.5
 """The least time between two reports of a pull."""
+PULL_MAX_S = 3600.0
+"""The most one pull may take: a registry that sends a byte now and then would keep one of the few places for ever. What
+is there of it stays, so the next try goes on from there.
+"""
 SWEEP_S = 60.0
 """How often networks nobody needs are looked for."""
 
@@ -113,11 +117,14 @@ class Executor:
         if await self._docker.has_image(image):
             return
         told_at = 0.0
-        async with aclosing(self._docker.pull(image)) as pull:
-            async for progress in pull:
-                if _now() >= told_at + PROGRESS_S:
-                    told_at = _now()
-                    await self._post(PullMoved(image=image, done=progress.done, total=progress.total))
+        try:
+            async with asyncio.timeout(PULL_MAX_S), aclosing(self._docker.pull(image)) as pull:
+                async for progress in pull:
+                    if _now() >= told_at + PROGRESS_S:
+                        told_at = _now()
+                        await self._post(PullMoved(image=image, done=progress.done, total=progress.total))
+        except TimeoutError as error:
+            raise DockerFault("timeout", f"the image is not there after {PULL_MAX_S:g} s of pulling") from error
 
     async def _drop_networks(self) -> None:
         try:

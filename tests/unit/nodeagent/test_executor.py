@@ -1,11 +1,13 @@
 """Steps on the fake engine: each ends in one event."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 from msgspec.structs import replace
 
-from nodeagent.core.container import FaultKind
+from nodeagent import executor
+from nodeagent.core.container import FaultKind, PullProgress
 from nodeagent.core.events import Event, PullMoved, StepDone, StepFailed
 from nodeagent.core.replica import next_step
 from nodeagent.core.steps import Create, Pull, Remove, Resolve, Restart, Start, Step, Stop
@@ -32,11 +34,11 @@ class Bench:
     async def do(self, *steps: Step) -> Event:
         """Carry steps out side by side; answers the last event."""
         async with asyncio.TaskGroup() as group:
-            executor = Executor(
+            made = Executor(
                 self.docker, group, self.post, port_test=lambda _: self.taken, routes=lambda: ("10.213.0.0/26",)
             )
             for step in steps:
-                executor.begin(step)
+                made.begin(step)
         return self.posted[-1]
 
     async def made(self, want: DesiredReplica) -> str:
@@ -86,6 +88,20 @@ async def test_a_replica_is_made_while_a_stale_copy_still_holds_its_port() -> No
     made = next_step(an_item(want), 0.0, blocked=True)
     assert isinstance(made, Create)
     assert isinstance(await bench.do(made), StepDone), "else the Center would be asked for another port"
+
+
+async def test_a_pull_that_trickles_does_not_keep_its_place_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle(_: str) -> AsyncGenerator[PullProgress, None]:
+        while True:
+            await asyncio.sleep(0.001)
+            yield PullProgress(done=1, total=10**12)
+
+    bench = Bench()
+    monkeypatch.setattr(executor, "PULL_MAX_S", 0.02)
+    monkeypatch.setattr(bench.docker, "pull", trickle)
+    async with asyncio.timeout(5):
+        failed = await bench.do(Pull(image="r.example/big@sha256:" + "b" * 64))
+    assert isinstance(failed, StepFailed) and failed.kind == "timeout"
 
 
 @pytest.mark.parametrize("kind", ["engine_down", "timeout", "error", "name_taken"])
