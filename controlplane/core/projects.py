@@ -15,6 +15,9 @@ from protocol.spec import ProjectSpec, Strategy, fingerprint
 
 REPLICAS_MAX = 1000
 
+REVISIONS_KEPT = 200
+"""Revisions of a project that can be rolled back to; older ones are forgotten unless something still runs them."""
+
 
 def deploy(draft: Draft, command: Deploy) -> Accepted:
     """Make the project be like the file. The same file again is `unchanged`, unless its deployment failed."""
@@ -138,7 +141,26 @@ def _add_revision(
         actor=actor,
     )
     draft.put(revision)
+    _forget_old(draft, project)
     return revision
+
+
+def _forget_old(draft: Draft, project: Project) -> None:
+    """Make room for one more revision. What runs, is wanted, or may be gone back to by a deployment stays."""
+    kept = [n for n in range(1, project.last_revision + 1) if draft.revision(project.code, n) is not None]
+    if len(kept) < REVISIONS_KEPT:
+        return
+    used = {project.revision}
+    for replica in draft.replicas_of(project.code):
+        used |= {replica.revision, *(a.revision for a in replica.assignments)}
+    for number in (project.deployment, *project.queue):
+        under_way = draft.get(Deployment, number)
+        if under_way is not None:
+            used |= {under_way.revision, under_way.from_revision}
+    for number in kept[: len(kept) - REVISIONS_KEPT + 1]:
+        old = draft.revision(project.code, number)
+        if old is not None and number not in used:
+            draft.drop(old)
 
 
 def _begin(

@@ -9,13 +9,16 @@ from collections.abc import Callable
 import msgspec
 
 from controlplane.core import diff, drain, resolve, steps
-from controlplane.core.deployment import Deployment, DeploymentState, Step
+from controlplane.core.deployment import ENDED, Deployment, DeploymentState, Step
 from controlplane.core.draft import Draft
 from controlplane.core.project import Project, Revision
 from controlplane.core.replica import Replica
 
 STALL_S = 600.0
 """A deployment without progress for so long has failed (Nomad's progress deadline)."""
+
+KEPT = 1000
+"""Ended deployments kept in memory and store; older ones are forgotten, the journal tells of them."""
 
 _PLANS: dict[str, Callable[[Draft, Deployment, Revision], tuple[Step, ...]]] = {
     "deploy": diff.steps_to,
@@ -159,6 +162,7 @@ def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason:
     )
     deployment = msgspec.structs.replace(deployment, state=state, reason=reason, steps=left, ended_at=draft.now.wall)
     draft.put(deployment)
+    _forget_old(draft)
     took = f" after {draft.now.wall - deployment.started_at:.1f} s" if deployment.started_at else ""
     draft.event(
         f"deployment.{state}",
@@ -182,6 +186,16 @@ def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason:
     draft.put(msgspec.structs.replace(project, deployment=0, failed=failed, revision=revision))
     drain.queue(draft, deployment.project)
     begin_next(draft, deployment.project)
+
+
+def _forget_old(draft: Draft) -> None:
+    if len(draft.base.deployments) - len(draft.base.open_deployments) <= KEPT:
+        return
+    for old in draft.base.deployments.values():  # in order of their numbers
+        current = draft.get(Deployment, old.id)
+        if current is not None and current.state in ENDED:
+            draft.drop(current)
+            return
 
 
 def begin_next(draft: Draft, code: str) -> None:

@@ -1,0 +1,41 @@
+"""What people ask of projects, and how much is remembered of it."""
+
+import pytest
+
+from controlplane.core import projects, rollout
+from controlplane.core.command import Deploy
+from protocol.spec import Mount
+from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
+
+
+def _deploy(world: World, number: int) -> None:
+    accepted = world.send(Deploy(spec=a_project("shop", a_service(image=f"web@sha256:{number}", replicas=0))))
+    assert world.deployment(accepted.deployment).state == "succeeded"
+
+
+def test_only_so_many_ended_deployments_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "KEPT", 5)
+    world = World(("node-1",))
+    for number in range(12):
+        _deploy(world, number)
+    assert sorted(world.cluster.deployments)[-1] == 12
+    assert len(world.cluster.deployments) <= 7
+
+
+def test_only_so_many_revisions_are_kept_and_those_in_use_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projects, "REVISIONS_KEPT", 3)
+    world = World(("node-1", "node-2"))
+    data = (Mount(kind="volume", source="data", target="/data"),)
+    deployed(world, a_service(), a_service("db", mounts=data))
+    node = next(r.wanted.node for r in world.replicas() if r.wanted)
+    world.power_off(node)
+    world.run(20.0)
+    for number in range(10):  # db cannot follow
+        world.send(
+            Deploy(spec=a_project("shop", a_service(image=f"web@sha256:{number}"), a_service("db", mounts=data)))
+        )
+        world.run(0.5)
+    used = {a.revision for r in world.replicas() for a in r.assignments}
+    kept = {number for _, number in world.cluster.revisions}
+    assert used <= kept and max(kept) == 11
+    assert len(kept) <= 3 + len(used) + 1
