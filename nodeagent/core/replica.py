@@ -89,10 +89,12 @@ class Assignment(msgspec.Struct, kw_only=True):
         self.cleared = False
 
     def dropped(self, *, stale: bool) -> None:
-        """It is desired no more. `stale`: it lives elsewhere or nobody said why, so it gets 5 s at most."""
+        """It is desired no more. `stale`: it lives elsewhere or nobody said why, so it gets 5 s at most; but not where
+        its data ties it to this node: that is a removal, and a database wants its time.
+        """
         if self.want is not None:
             grace = self.want.spec.stop_grace_s
-            self.grace_s = min(grace, STALE_GRACE_S) if stale else grace
+            self.grace_s = min(grace, STALE_GRACE_S) if stale and self.want.spec.may_move else grace
         self.want, self.restart_due, self.image_missing = None, False, False
         self.trials = msgspec.structs.replace(self.trials, not_before=0.0)
 

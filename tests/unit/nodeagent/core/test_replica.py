@@ -9,7 +9,7 @@ from nodeagent.core.container import ContainerStatus
 from nodeagent.core.replica import Assignment, next_step, observe
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Create, NextStep, Nothing, Pull, ReadTail, Remove, Restart, Start, Stop, Wait
-from protocol.spec import DesiredReplica
+from protocol.spec import DesiredReplica, Mount
 from tests.unit.nodeagent.core.made import WALL, a_container, a_ref, a_want, an_item
 
 WANT = a_want()
@@ -90,6 +90,16 @@ def test_grace_is_short_for_the_stale_and_whole_for_the_dropped() -> None:
     short = an_item(a_want(grace_s=1))
     short.dropped(stale=True)
     assert short.grace_s == 1.0
+
+
+def test_what_has_its_data_here_lives_nowhere_else_and_gets_its_whole_grace() -> None:
+    plain = a_want(grace_s=60)
+    database = msgspec.structs.replace(
+        plain, spec=msgspec.structs.replace(plain.spec, mounts=(Mount(kind="volume", source="db", target="/data"),))
+    )
+    item = an_item(database, a_container(database))
+    item.dropped(stale=True)
+    assert item.grace_s == 60.0, "a full state after a lost line may be the first word of an ordinary removal"
 
 
 def test_a_dropped_one_does_not_wait_for_its_backoff() -> None:
