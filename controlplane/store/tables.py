@@ -92,6 +92,11 @@ TABLES: dict[type[Record], _Table] = {
     ),
 }
 
+EVENTS_KEPT = 1_000_000
+"""Lines of the journal kept, some 500 MB; the oldest go as new ones come."""
+
+FORGET_EVENTS = "DELETE FROM events WHERE seq <= ?"
+
 PUT_EVENT = "INSERT INTO events (seq, at, kind, project, node, deployment, cause, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 EVENTS = "SELECT body FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"
@@ -131,6 +136,7 @@ def statements(changes: Changes) -> Iterator[Statement]:
         yield Statement(TABLES[kind].put, rows)
     if changes.events:
         yield Statement(PUT_EVENT, [_event(e) for e in changes.events])
+        yield Statement(FORGET_EVENTS, [(changes.events[-1].seq - EVENTS_KEPT,)])
 
 
 def events_query(project: str, node: str, cause: int) -> str:

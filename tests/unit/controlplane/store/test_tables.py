@@ -15,6 +15,7 @@ from controlplane.core.project import Project, Revision
 from controlplane.core.record import Record
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.task import Task
+from controlplane.store import tables
 from controlplane.store.opening import migrations
 from controlplane.store.tables import EVENTS, TABLES, events_query, statements
 from protocol.messages import ContainerRef
@@ -123,3 +124,10 @@ def test_each_filter_of_the_journal_uses_an_index(db: sqlite3.Connection) -> Non
             row[3] for row in db.execute("EXPLAIN QUERY PLAN " + events_query(project, node, cause), values)
         )
         assert "SEARCH events USING" in plan and "TEMP B-TREE" not in plan, plan
+
+
+def test_the_oldest_lines_of_the_journal_go(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "EVENTS_KEPT", 3)
+    for seq in range(1, 10, 2):
+        run(db, Changes(events=[Event(seq=s, at=0.0, kind="k", text="t", cause=s) for s in (seq, seq + 1)]))
+    assert [seq for (seq,) in db.execute("SELECT seq FROM events ORDER BY seq")] == [8, 9, 10]
