@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from nodeagent.addresses import session_url
 from nodeagent.core.events import Event, Send
+from nodeagent.docker.text import clean
 from nodeagent.identity import Identity
 from nodeagent.pauses import Patience, full_jitter_s, retry_after_s, wished_s
 from nodeagent.session import SILENCE_S, Ended, Session
@@ -104,7 +105,7 @@ class Link:
         reason, said_at = self._said
         if ended.reason != reason or ended.welcomed or _now() >= said_at + SAY_AGAIN_S:
             self._said = (ended.reason, _now())
-            log.warning("no session with the Center: %s; again in %.1f s", ended.reason, wait_s)
+            log.warning("no session with the Center: %s; again in %.1f s", clean(ended.reason), wait_s)
 
     async def _once(self) -> Ended:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from nodeagent.docker.text import clean
 from nodeagent.identity import Identity
 from nodeagent.keys import is_signed
 from nodeagent.pauses import full_jitter_s, retry_after_s
@@ -96,7 +97,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 def _reason(status: int, body: bytes) -> str:
     try:
-        return msgspec.json.decode(body, type=ErrorAnswer).error.message
+        return clean(msgspec.json.decode(body, type=ErrorAnswer).error.message)
     except ValueError:
         return f"HTTP {status}"
 

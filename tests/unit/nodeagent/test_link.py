@@ -39,7 +39,7 @@ async def test_a_center_that_is_away_for_long_does_not_fill_the_log(
         tries += 1
         if tries == 40:
             enough.set()
-        raise OSError("Connection refused" if tries < 20 else "No route to host")
+        raise OSError("Connection refused\x1b[2J\nby whom" if tries < 20 else "No route to host")
 
     monkeypatch.setattr(link_module, "connect", away)
     with caplog.at_level(logging.WARNING):
@@ -49,7 +49,7 @@ async def test_a_center_that_is_away_for_long_does_not_fill_the_log(
             await enough.wait()
             running.cancel()
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2 and "Connection refused" in said[0] and "No route to host" in said[1]
+    assert len(said) == 2 and "Connection refused by whom;" in said[0] and "No route to host" in said[1]
 
 
 class _Gone:
