@@ -1,6 +1,7 @@
 """What people ask of projects: deploy, scale, restart, roll back, remove. Each becomes a stored deployment, or nothing.
 
-A newer deploy supersedes a running one; what else comes meanwhile waits its turn (DESIGN §6).
+A newer deploy supersedes a running one, and so does a rollback: it is asked for because the running one is bad. What
+else comes meanwhile waits its turn (DESIGN §6).
 """
 
 import msgspec
@@ -189,7 +190,7 @@ def _begin(
         deployment=deployment.id,
     )
     draft.put(msgspec.structs.replace(project, revision=revision))
-    if kind in ("deploy", "update", "remove"):
+    if kind in ("deploy", "update", "rollback", "remove"):
         _supersede(draft, project.code, deployment)
     else:
         current = draft.project(project.code)

@@ -3,9 +3,9 @@
 import pytest
 
 from controlplane.core import projects, rollout
-from controlplane.core.command import Deploy
+from controlplane.core.command import Deploy, Rollback
 from protocol.spec import Mount
-from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
+from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
 
 def _deploy(world: World, number: int) -> None:
@@ -39,3 +39,18 @@ def test_only_so_many_revisions_are_kept_and_those_in_use_among_them(monkeypatch
     kept = {number for _, number in world.cluster.revisions}
     assert used <= kept and max(kept) == 11
     assert len(kept) <= 3 + len(used) + 1
+
+
+def test_a_rollback_does_not_wait_for_the_update_it_undoes() -> None:
+    world = World()
+    deployed(world, a_service(replicas=2, health=CHECK))
+    world.start_s = 1e9  # the new version never comes up
+    world.send(Deploy(spec=a_project("shop", a_service(replicas=2, image="web:2", health=CHECK))))
+    world.run(5.0)
+    rolled = world.send(Rollback(project="shop"))
+    assert world.deployment(2).state == "superseded"
+    world.start_s = 0.5
+    world.until(lambda: world.deployment(rolled.deployment).state == "succeeded", 10.0)
+    world.run(2.0)
+    assert [a.revision for r in world.replicas() for a in r.assignments] == [1, 1]
+    assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
