@@ -19,6 +19,8 @@ _ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 def advance(draft: Draft, deployment: Deployment, revision: Revision) -> Deployment:
     """Go on with the resolve steps; `planned` turns true when every image has its pin."""
+    if deployment.kind == "scale":
+        revision = _inherited(draft, deployment, revision)
     unpinned = sorted({s.image for s in revision.spec.services.values() if s.name not in revision.pins})
     if not unpinned:
         return msgspec.structs.replace(deployment, planned=True)
@@ -40,6 +42,16 @@ def advance(draft: Draft, deployment: Deployment, revision: Revision) -> Deploym
     pinned = {s.name: revision.pins.get(s.name) or pins[s.image] for s in services}
     draft.put(msgspec.structs.replace(revision, pins=pinned))
     return msgspec.structs.replace(deployment, planned=True, progress_at=draft.now.wall)
+
+
+def _inherited(draft: Draft, deployment: Deployment, revision: Revision) -> Revision:
+    """A scale asked for while its predecessor was not pinned yet: the images are those of the predecessor."""
+    former = draft.revision(deployment.project, deployment.from_revision)
+    if former is None or revision.pins:
+        return revision
+    inherited = msgspec.structs.replace(revision, pins=former.pins)
+    draft.put(inherited)
+    return inherited
 
 
 def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:

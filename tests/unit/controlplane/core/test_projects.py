@@ -3,7 +3,7 @@
 import pytest
 
 from controlplane.core import projects, rollout
-from controlplane.core.command import Deploy, Rollback
+from controlplane.core.command import Deploy, Rollback, Scale
 from protocol.spec import Mount
 from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
@@ -54,3 +54,15 @@ def test_a_rollback_does_not_wait_for_the_update_it_undoes() -> None:
     world.run(2.0)
     assert [a.revision for r in world.replicas() for a in r.assignments] == [1, 1]
     assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
+
+
+def test_a_scale_asked_for_during_a_deploy_runs_the_images_of_that_deploy() -> None:
+    world = World()
+    world.send(Deploy(spec=a_project("shop", a_service(replicas=1))))
+    scaled = world.send(Scale(project="shop", services={"web": 3}))
+    world.until(lambda: world.deployment(1).state == "succeeded")
+    for agent in world.agents.values():
+        agent.images["web:1"] = "web@sha256:" + "b" * 64  # the tag moved
+    world.until(lambda: world.deployment(scaled.deployment).state == "succeeded")
+    assert len({c.want.image for a in world.agents.values() for c in a.running.values()}) == 1
+    assert [r.wanted.revision for r in world.replicas() if r.wanted] == [2, 2, 2]
