@@ -87,9 +87,7 @@ def retry(draft: Draft) -> None:
 
 def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
     """Nobody can say when the outgoing copy ends: stop waiting for it."""
-    if outgoing.ending and outgoing.task:
-        tasks.advance(draft, outgoing.task, "failed", f"{outgoing.node} is lost; it is stopped when the node returns")
-    assigning.rest_ports(draft, replica.id, outgoing, confirmed=False)
+    assigning.withdraw(draft, replica.id, outgoing, f"{outgoing.node} is lost; it is stopped when the node returns")
     observe.release(draft, replica)
 
 

@@ -38,3 +38,17 @@ def test_another_update_ends_the_stop_that_nobody_waits_for() -> None:
     world.run(20.0)
     assert world.all_running(count=1)
     assert world.cluster.open_tasks == set()
+
+
+def test_a_lost_node_ends_the_start_of_a_copy_that_was_replaced_before_it_ran() -> None:
+    world = World(start_s=1e9)
+    world.send(Deploy(spec=a_project("shop", a_service(image="web@sha256:1"))))
+    world.run(1.0)
+    world.send(Deploy(spec=a_project("shop", a_service(image="web@sha256:2"))))
+    world.run(1.0)
+    (replica,) = world.replicas()
+    assert replica.outgoing is not None and not replica.outgoing.ending
+    start = replica.outgoing.task
+    world.power_off(replica.outgoing.node)
+    world.run(20.0)
+    assert world.cluster.tasks[start].state == "failed"
