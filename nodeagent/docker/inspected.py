@@ -110,6 +110,40 @@ def read_container(answer: Inspected, cluster: str, node: str) -> Container | No
     )
 
 
+class _Published(_Answer, frozen=True, kw_only=True):
+    private_port: int = 0
+    public_port: int = 0
+    type: str = ""
+
+
+class Entry(_Answer, frozen=True, kw_only=True):
+    """What is read of a line of `GET /containers/json`."""
+
+    id: str
+    names: list[str] | None = None
+    state: str = ""
+    labels: dict[str, str] | None = None
+    ports: list[_Published] | None = None
+
+
+def read_entry(entry: Entry, cluster: str, node: str) -> Container | None:
+    """The container as the list alone shows it, for one that cannot be inspected: whether it runs and its ports, but
+    neither its health nor how it ended. None as `read_container`.
+    """
+    bindings: dict[str, list[_HostPort] | None] = {}
+    for port in entry.ports or ():
+        if port.public_port:
+            bindings[f"{port.private_port}/{port.type}"] = [_HostPort(host_port=str(port.public_port))]
+    answer = Inspected(
+        id=entry.id,
+        name=entry.names[0] if entry.names else "",
+        state=_State(status=entry.state),
+        config=_Config(labels=entry.labels),
+        host_config=_HostConfig(port_bindings=bindings),
+    )
+    return read_container(answer, cluster, node)
+
+
 def wall_seconds(text: str) -> float:
     """Docker's time (RFC 3339, nanoseconds) as wall seconds; 0 for its "never" (year 1) and for nonsense."""
     try:

@@ -19,7 +19,7 @@ from nodeagent.docker.binds import allowed_paths, strayed
 from nodeagent.docker.connection import Connection, decode
 from nodeagent.docker.create_body import container_labels, create_body, endpoints, owner_labels
 from nodeagent.docker.images import Images
-from nodeagent.docker.inspected import Inspected, read_container
+from nodeagent.docker.inspected import Entry, Inspected, read_container, read_entry
 from nodeagent.docker.log_frames import LogTail
 from nodeagent.docker.networks import Networks
 from nodeagent.docker.text import clean
@@ -29,6 +29,9 @@ from protocol.spec import DesiredReplica
 
 WRITE_S = 30.0
 """Deadline of a call that changes something; for a stop, beyond its grace."""
+
+INSPECT_S = 10.0
+"""Deadline of a look at one container."""
 
 INSPECTS_MAX = 8
 """Containers inspected at once."""
@@ -109,7 +112,7 @@ class LocalDocker:
         """All containers of this cluster and node, inspected, ordered by name."""
         filters = {"label": [f"{names.LABEL_CLUSTER}={self._cluster}", f"{names.LABEL_NODE}={self._node}"]}
         params = {"all": "1", "filters": msgspec.json.encode(filters).decode()}
-        listed = await self._connection.read(list[_Id], "containers/json", params=params, deadline_s=WRITE_S)
+        listed = await self._connection.read(list[Entry], "containers/json", params=params, deadline_s=WRITE_S)
         places = asyncio.Semaphore(INSPECTS_MAX)
 
         async def look(container_id: str) -> Container | DockerFault | None:
@@ -121,14 +124,17 @@ class LocalDocker:
 
         async with asyncio.TaskGroup() as group:
             looks = [group.create_task(look(one.id)) for one in listed]
-        seen: list[Container] = []
-        for task in looks:
-            match task.result():
-                case DockerFault() as fault:
-                    raise fault  # one word for all: whatever hit the first hits the list
-                case Container() as container:
-                    seen.append(container)
-        return tuple(sorted(seen, key=lambda one: one.name))
+        answers = [task.result() for task in looks]
+        seen: list[Container | None] = []
+        for entry, answer in zip(listed, answers, strict=True):
+            if not isinstance(answer, DockerFault):
+                seen.append(answer)
+            elif answer.kind in ("timeout", "error") and not all(isinstance(one, DockerFault) for one in answers):
+                # Docker may hang on one container, or know it by half; the others need their agent all the same.
+                seen.append(read_entry(entry, self._cluster, self._node))
+            else:
+                raise answer  # one word for all: whatever hit the first hits the list
+        return tuple(sorted((one for one in seen if one is not None), key=lambda one: one.name))
 
     async def inspect(self, container_id: str) -> Container | None:
         """One container by id or name, or None when it is not there or not ours."""
@@ -272,7 +278,8 @@ class LocalDocker:
 
     async def _inspected(self, container_id: str) -> Inspected | None:
         try:
-            return await self._connection.read(Inspected, f"containers/{_container(container_id)}/json")
+            path = f"containers/{_container(container_id)}/json"
+            return await self._connection.read(Inspected, path, deadline_s=INSPECT_S)
         except DockerFault as fault:
             if fault.kind == "not_found":
                 return None

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from nodeagent.core.container import DockerFault, FaultKind
-from nodeagent.docker import LocalDocker, images, networks
+from nodeagent.docker import LocalDocker, images, local, networks
 from protocol import names
 from tests.contract.bench import want
 from tests.unit.nodeagent.docker.scripted_engine import ScriptedEngine, lines, refusal, scripted, silence
@@ -163,6 +163,24 @@ async def test_a_list_is_whole_or_a_fault(engine: ScriptedEngine, docker: LocalD
     with pytest.raises(DockerFault) as raised:
         await docker.containers()
     assert kind(raised) == "engine_down"
+
+
+@pytest.mark.parametrize("stuck", [silence, refusal(500, "RWLayer of container b is unexpectedly nil")])
+async def test_one_container_that_hangs_does_not_hide_the_others(
+    engine: ScriptedEngine, docker: LocalDocker, monkeypatch: pytest.MonkeyPatch, stuck: object
+) -> None:
+    monkeypatch.setattr(local, "INSPECT_S", 0.05)
+    ports = [{"PrivatePort": 80, "PublicPort": 20001, "Type": "tcp", "IP": "::"}, {"PrivatePort": 81, "Type": "tcp"}]
+    entry = {"Id": "b", "Names": ["/rope-b"], "State": "running", "Ports": ports}
+    engine.answers["GET", "containers/json"] = [{"Id": "a"}, entry | {"Labels": LABELS | {names.LABEL_REPLICA: "2"}}]
+    engine.answers["GET", "containers/a/json"] = inspected("a")
+    engine.answers["GET", "containers/b/json"] = stuck
+    seen = await docker.containers()
+    assert [(c.id, c.ref.replica, c.status) for c in seen] == [("a", 1, "running"), ("b", 2, "running")]
+    assert [(lease.container, lease.host) for lease in seen[1].ports] == [(80, 20001)], "others wait for this port"
+    engine.answers["GET", "containers/a/json"] = stuck
+    with pytest.raises(DockerFault):
+        await docker.containers()
 
 
 async def test_a_removal_under_way_is_waited_for(engine: ScriptedEngine, docker: LocalDocker) -> None:
