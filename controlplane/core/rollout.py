@@ -181,11 +181,20 @@ def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason:
     if deployment.kind != "migrate":
         failed = reason if state == "failed" else ""
     revision = project.revision
-    if state == "failed" and not deployment.planned and deployment.from_revision:
-        revision = deployment.from_revision  # its images were not found: nothing was touched, nothing is wanted of it
+    if state == "failed" and not deployment.planned:  # its images were not found: nothing is wanted of it
+        revision = _pinned_before(draft, deployment) or revision
     draft.put(msgspec.structs.replace(project, deployment=0, failed=failed, revision=revision))
     drain.queue(draft, deployment.project)
     begin_next(draft, deployment.project)
+
+
+def _pinned_before(draft: Draft, deployment: Deployment) -> int:
+    """The newest revision before it whose images were found, 0 when there is none."""
+    for number in range(deployment.from_revision, 0, -1):
+        found = draft.revision(deployment.project, number)
+        if found is not None and found.pins:
+            return number
+    return 0
 
 
 def _forget_old(draft: Draft) -> None:

@@ -66,3 +66,15 @@ def test_a_scale_asked_for_during_a_deploy_runs_the_images_of_that_deploy() -> N
     world.until(lambda: world.deployment(scaled.deployment).state == "succeeded")
     assert len({c.want.image for a in world.agents.values() for c in a.running.values()}) == 1
     assert [r.wanted.revision for r in world.replicas() if r.wanted] == [2, 2, 2]
+
+
+def test_nothing_is_left_of_a_deploy_whose_image_is_not_found_nor_of_its_scale() -> None:
+    world = World()
+    deployed(world)
+    for agent in world.agents.values():
+        agent.unknown.add("web:2")
+    world.send(Deploy(spec=a_project("shop", a_service(image="web:2"))))
+    scaled = world.send(Scale(project="shop", services={"web": 3}))
+    world.until(lambda: world.deployment(scaled.deployment).state == "failed")
+    assert world.cluster.projects["shop"].revision == 1
+    assert world.all_running(count=1)
