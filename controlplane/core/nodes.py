@@ -53,21 +53,22 @@ def register(draft: Draft, command: Register) -> Node:
     ticket = draft.get(JoinTicket, command.ticket)
     if ticket is None or ticket.secret_hash != command.secret_hash:
         raise Refused("forbidden", "the join token is not known here; make a new one with `rope token create`", "token")
-    if ticket.used_by == command.public_key:
-        known = next((n for n in draft.all(Node) if n.public_key == command.public_key), None)
-        if known is not None:
-            return known
+    known = next((n for n in draft.all(Node) if n.public_key == command.public_key), None)
+    if known is not None and ticket.used_by == command.public_key:
+        return known
     if ticket.used_by:
         raise Refused("forbidden", "the join token was used already; it works once", "token")
     if draft.now.wall >= ticket.expires_at:
         raise Refused("forbidden", "the join token has expired; make a new one with `rope token create`", "token")
     if ticket.name and ticket.name != command.name:
         raise Refused("forbidden", f"the join token is for node {ticket.name!r}", "name")
+    if known is not None and known.name == command.name:
+        return known  # its agent lost the first answer; the token may still serve another
+    if known is not None:
+        raise Refused("conflict", f"this key belongs to node {known.name!r}", "public_key")
     _check(command.name, command.labels, command.weight)
     if draft.get(Node, command.name) is not None:
         raise Refused("conflict", f"there is a node {command.name!r} already; choose another --name", "name")
-    if any(n.public_key == command.public_key for n in draft.all(Node)):
-        raise Refused("conflict", "this key belongs to another node", "public_key")
     node = Node(
         name=command.name,
         agent_id=command.agent_id,

@@ -1,8 +1,12 @@
 """Addresses of nodes as people read them, in the journal, the plan and the API; registration."""
 
+from typing import Any, cast
+
 import pytest
 
-from controlplane.core.command import Deploy, PatchNode, Plan
+from controlplane.core.command import CreateTicket, Deploy, PatchNode, Plan, Register
+from controlplane.core.node import Node
+from controlplane.core.record import Refused
 from controlplane.core.views import ports_view
 from tests.unit.controlplane.core.world import PortSpec, World, a_project, a_service, deployed
 
@@ -34,3 +38,21 @@ def test_a_port_bound_to_one_address_is_shown_with_it() -> None:
     world.send(Deploy(spec=a_project("shop", local)))
     world.run(3.0)
     assert any("at 127.0.0.1:8080" in e.text for e in world.events)
+
+
+def _register(world: World, ticket: str, **fields: Any) -> Node:
+    world.send(CreateTicket(id=ticket, secret_hash="h", ttl_s=900))
+    asked = {"name": "node-1", "agent_id": "fresh", "public_key": "pk-node-1", "address": "10.0.0.11", **fields}
+    return cast(Node, world.send(Register(ticket=ticket, secret_hash="h", **asked)))
+
+
+def test_registration_is_idempotent_for_a_key_also_with_another_token() -> None:
+    """An agent that died before it could write the answer down is given another token by its owner."""
+    world = World(("node-1",))
+    assert _register(world, "k2").agent_id == "id-node-1"
+
+
+@pytest.mark.parametrize("fields", [{"name": "node-9"}, {"public_key": "other"}])
+def test_neither_a_name_nor_a_key_is_taken_from_its_owner(fields: dict[str, str]) -> None:
+    with pytest.raises(Refused, match=r"already|belongs"):
+        _register(World(("node-1",)), "k2", **fields)
