@@ -99,6 +99,17 @@ def test_a_center_behind_a_proxy_is_waited_for_while_it_restarts(
     assert ran.code == 0 and "the Center answers again" in ran.err
 
 
+def test_a_deployment_that_succeeded_is_a_success_though_the_center_goes_away(
+    rope: Rope, api: FakeApi, compose: str
+) -> None:
+    api.on("PUT projects/shop", accepted(), status=202)
+    api.on("GET deployments/7", deployment("succeeded"))
+    api.cuts["GET projects/shop"] = 99
+    ran = rope("deploy", "-f", compose)
+    assert ran.code == 0 and ran.out.startswith("shop revision 2: deployment 7 succeeded in ")
+    assert "cannot reach the Center" in ran.err
+
+
 def test_detached_nothing_is_waited_for(rope: Rope, api: FakeApi, compose: str) -> None:
     api.on("PUT projects/shop", accepted(), status=202)
     assert rope("deploy", "-f", compose, "--detach", "-o", "name").out == "7\n"
