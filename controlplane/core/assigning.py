@@ -22,6 +22,10 @@ from protocol.spec import PortLease, ServiceSpec, Strategy
 _PASSING = re.compile(r"[\d.]+(?= (?:MB|CPU) short| s more for | % of its disk)")
 
 
+CANDIDATES_TOLD = 32
+"""Candidates kept with an event; `plan` names them all."""
+
+
 def choose(
     draft: Draft,
     replica: Replica,
@@ -90,8 +94,13 @@ def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False
     return changed
 
 
+def told(choice: Placed | Unplaced) -> list[dict[str, Any]]:
+    """The candidates of a choice as the journal keeps them: the best, so that it does not grow with the cluster."""
+    return [msgspec.to_builtins(candidate) for candidate in choice.candidates[:CANDIDATES_TOLD]]
+
+
 def tell_placed(draft: Draft, replica: Replica, placed: Placed, cause: int, **about: Any) -> None:
-    """The journal line of a new assignment, with every candidate's score, and one for each remapped port."""
+    """The journal line of a new assignment, with the best candidates' scores, and one for each remapped port."""
     assert replica.wanted is not None
     place_text = where(replica.wanted, draft.get(Node, placed.node))
     draft.event(
@@ -101,7 +110,7 @@ def tell_placed(draft: Draft, replica: Replica, placed: Placed, cause: int, **ab
         project=replica.id.project,
         replica=str(replica.id),
         node=placed.node,
-        data={"epoch": replica.epoch, "candidates": [msgspec.to_builtins(c) for c in placed.candidates]},
+        data={"epoch": replica.epoch, "candidates": told(placed)},
         **about,
     )
     for wanted, given in placed.remapped:

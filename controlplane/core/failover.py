@@ -134,7 +134,7 @@ def _explain(draft: Draft, replica: Replica, reason: str, unplaced: Unplaced | N
     if assigning.same_words(wanted.reason, reason):
         return
     draft.put(msgspec.structs.replace(replica, wanted=msgspec.structs.replace(wanted, reason=reason)))
-    candidates = [msgspec.to_builtins(c) for c in unplaced.candidates] if unplaced else []
+    candidates = assigning.told(unplaced) if unplaced else []
     draft.event(
         "replica.stays",
         f"{replica.id} stays interrupted: {reason}",

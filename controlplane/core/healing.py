@@ -77,7 +77,7 @@ def place_pending(
                 cause=replica.cause,
                 project=replica.id.project,
                 replica=str(replica.id),
-                data={"candidates": [msgspec.to_builtins(c) for c in placed.candidates]},
+                data={"candidates": assigning.told(placed)},
             )
         return placed
     hold = replica.outgoing is not None and replica.outgoing.ending

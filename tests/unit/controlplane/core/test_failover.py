@@ -1,7 +1,7 @@
 """What a failover tells, beyond what `test_center` shows of what it does."""
 
 from controlplane.core.command import Deploy
-from tests.unit.controlplane.core.world import World, a_project, a_service
+from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
 
 def test_the_journal_names_every_candidate_of_a_prepared_failover() -> None:
@@ -17,3 +17,11 @@ def test_the_journal_names_every_candidate_of_a_prepared_failover() -> None:
     scores = {c["node"]: c["score"] for c in placed.data["candidates"]}
     assert scores.keys() == {"node-1", "node-2", "node-3"}
     assert scores[lost.node] is None and scores[placed.node] is not None
+
+
+def test_the_journal_names_the_best_candidates_of_a_large_cluster() -> None:
+    world = World(f"node-{n:02}" for n in range(40))
+    deployed(world, a_service())
+    placed = next(e for e in world.events if e.kind == "replica.placed")
+    assert len(placed.data["candidates"]) == 32
+    assert placed.data["candidates"][0]["node"] == placed.node
