@@ -23,6 +23,9 @@ __all__ = ["FILTERS", "Candidate", "Holder", "Placed", "Resting", "Room", "Unpla
 NAMES_MAX = 4
 """Nodes named for one and the same reason; the rest is counted. The candidates name them all."""
 
+REASONS_MAX = 12
+"""Different reasons in one sentence; the nodes with others are counted."""
+
 _CPU_SLACK = 1e-9
 """Sums of tenths of a core miss by this much."""
 
@@ -232,7 +235,10 @@ def _summary(refused: dict[str, str]) -> str:
     names: dict[str, list[str]] = {}
     for name, reason in refused.items():
         names.setdefault(reason, []).append(name)
-    return "; ".join(f"{_listed(group)}: {reason}" for reason, group in names.items())
+    named = list(names.items())[:REASONS_MAX]
+    left = sum(len(group) for group in names.values()) - sum(len(group) for _, group in named)
+    more = [f"and {left} more nodes"] if left else []
+    return "; ".join([*(f"{_listed(group)}: {reason}" for reason, group in named), *more])
 
 
 def _listed(names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """What a failover tells, beyond what `test_center` shows of what it does."""
 
-from controlplane.core.command import Deploy
+from controlplane.core.command import Deploy, PatchNode
+from protocol.spec import Constraint, Placement
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
 
@@ -25,3 +26,13 @@ def test_the_journal_names_the_best_candidates_of_a_large_cluster() -> None:
     placed = next(e for e in world.events if e.kind == "replica.placed")
     assert len(placed.data["candidates"]) == 32
     assert placed.data["candidates"][0]["node"] == placed.node
+
+
+def test_the_reason_of_a_replica_that_waits_does_not_grow_with_the_cluster() -> None:
+    world = World(f"node-{n:02}" for n in range(40))
+    for number, name in enumerate(world.agents):
+        world.send(PatchNode(node=name, labels={"rack": f"r{number}"}))
+    nowhere = Placement(constraints=(Constraint(key="labels.rack", value="r99"),))
+    world.send(Deploy(spec=a_project("shop", a_service(placement=nowhere))))
+    world.run(2.0)
+    assert world.replicas()[0].reason.endswith("; and 28 more nodes")
