@@ -18,6 +18,7 @@ from controlplane.core.command import (
     ResumeNode,
 )
 from controlplane.core.node import JoinTicket, Node
+from controlplane.core.nodes import TTL_MAX_S, TTL_MIN_S, WEIGHT_MAX
 from controlplane.core.views import iso, node_view
 from controlplane.web.answers import Rejected, answer
 from controlplane.web.call import Call, bad
@@ -25,8 +26,6 @@ from protocol.api import JoinTokenAnswer, JoinTokenRequest, NodePatch, NodeView,
 from protocol.handshake import JoinToken, secret_hash
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
-TTL_MIN_S, TTL_MAX_S = 60.0, 86400.0
-WEIGHT_MAX = 100.0
 AGENT_DATA = "/var/lib/ropeteam-agent"
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -141,8 +140,8 @@ def _problems(patch: NodePatch) -> list[Problem]:
             found.append(Problem(field=f"labels.{key[:80]}", message=text))
     if isinstance(patch.weight, float) and not (math.isfinite(patch.weight) and 0 < patch.weight <= WEIGHT_MAX):
         found.append(Problem(field="weight", message=f"must be above 0 and at most {WEIGHT_MAX:g}"))
-    if isinstance(patch.address, str) and not is_address(patch.address):
-        found.append(Problem(field="address", message="must be an IP address or a host name"))
+    if isinstance(patch.address, str) and not is_ip(patch.address):
+        found.append(Problem(field="address", message="must be an IP address"))
     return found
 
 
@@ -153,8 +152,13 @@ def is_label_value(text: str) -> bool:
 
 def is_address(text: str) -> bool:
     """True for an IP address or a host name."""
+    return is_ip(text) or is_legal(_HOST, text)
+
+
+def is_ip(text: str) -> bool:
+    """True for an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return is_legal(_HOST, text)
+        return False
     return True

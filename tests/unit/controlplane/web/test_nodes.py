@@ -39,6 +39,10 @@ def test_labels_weight_and_address_are_patched(center: FakeCenter) -> None:
     ]
 
 
+def test_a_weight_may_be_what_an_agent_may_register_with(center: FakeCenter) -> None:
+    assert center.client().patch(f"{NODES}/node-1", json={"weight": 1000}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -50,6 +54,7 @@ def test_labels_weight_and_address_are_patched(center: FakeCenter) -> None:
         ({"labels": {"a": "x\u0007"}}, "labels.a"),
         ({"labels": {"a": 1}}, "labels[...]"),
         ({"address": "no spaces"}, "address"),
+        ({"address": "node.example"}, "address"),
         ({"colour": "red"}, "colour"),
         ([], ""),
     ],
