@@ -160,7 +160,13 @@ class Host:
 
     def pause_engine(self) -> None:
         """The engine hangs (SIGSTOP): it accepts connections and never answers; containers run on."""
-        process.send_inside(self._engine_process(), signal.SIGSTOP)
+        engine = self._engine_process()
+        process.send_inside(engine, signal.SIGSTOP)
+        deadline = time.monotonic() + 5.0
+        while not engine.stopped():
+            if time.monotonic() > deadline:
+                raise LabError(f"the engine of {self.name} does not stand still")
+            time.sleep(0.005)
 
     def resume_engine(self) -> None:
         """The engine goes on (SIGCONT)."""

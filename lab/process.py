@@ -39,6 +39,15 @@ class ProcessId(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return True
 
+    def stopped(self) -> bool:
+        """True when every thread of it stands still: SIGSTOP reaches them one after the other."""
+        threads = Path(f"/proc/{self.pid}/task")
+        try:
+            stats = [(entry / "stat").read_text(errors="replace") for entry in threads.iterdir()]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return self.alive() and all(text.rpartition(")")[2].split()[STATE] in "Tt" for text in stats)
+
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until it is gone; False when it is still there after `timeout_s`."""
         deadline = time.monotonic() + timeout_s

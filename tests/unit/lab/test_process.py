@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +74,24 @@ def test_names_with_brackets_and_spaces_are_read(tmp_path: Path) -> None:
     with subprocess.Popen([str(program), "30"]) as entry:
         assert found(entry).alive()
         os.kill(entry.pid, signal.SIGKILL)
+
+
+def test_a_stopped_process_is_known_to_stand_still(tmp_path: Path) -> None:
+    script = "import threading, time\nfor n in range(3): threading.Thread(target=time.sleep, args=(60,)).start()\n"
+    entry = process.start([sys.executable, "-c", script], tmp_path / "log")
+    try:
+        found = process.identify(entry.pid)
+        assert found is not None and not found.stopped()
+        found.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5
+        while not found.stopped():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        found.signal(signal.SIGCONT)
+        while found.stopped():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        entry.kill()
+        entry.wait(10)
+    assert not found.stopped()
