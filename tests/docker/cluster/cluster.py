@@ -226,6 +226,10 @@ class Cluster:
         """The project's replicas by `service/number`."""
         return {f"{r.service}/{r.replica}": r for r in self.api.project(code).replicas}
 
+    def epochs(self, code: str) -> dict[str, int]:
+        """The epoch of each replica: equal when nothing was placed anew."""
+        return {name: replica.epoch for name, replica in self.replicas(code).items()}
+
     def answering(self, code: str) -> bool:
         """True when every wanted replica runs and answers on all its addresses now."""
         project = self.api.project(code)
