@@ -124,7 +124,7 @@ def _target(draft: Draft, replica: Replica, old: Assignment) -> Placed | Unplace
         )
         if isinstance(placed, Placed):
             return msgspec.structs.replace(placed, candidates=prepared.candidates)
-    return assigning.choose(draft, replica, fixed_required=False, prefer=old.ports, avoid=away)
+    return healing.choose_forgiving(draft, replica, fixed_required=False, prefer=old.ports, avoid=away)
 
 
 def _explain(draft: Draft, replica: Replica, reason: str, unplaced: Unplaced | None = None) -> None:

@@ -12,6 +12,7 @@ from controlplane.core.port_rest import REST_S, PortRest
 from controlplane.core.replica import Replica
 from protocol.messages import ContainerRef, ContainerReport
 from protocol.names import ReplicaId
+from protocol.spec import PortLease
 
 MOVES_MAX = 3
 """Moves asked for by agents before a replica is `failed` for good."""
@@ -57,17 +58,32 @@ def _other_ports(draft: Draft, replica: Replica, reason: str) -> None:
     place_pending(draft, replica, stay=old.node)
 
 
+def choose_forgiving(
+    draft: Draft,
+    replica: Replica,
+    *,
+    fixed_required: bool,
+    stay: str = "",
+    prefer: tuple[PortLease, ...] = (),
+    avoid: frozenset[str] = frozenset(),
+) -> Placed | Unplaced:
+    """As `assigning.choose`; when nothing else is left, nodes that gave up on the replica are tried again, too."""
+
+    def ask(asked: Replica) -> Placed | Unplaced:
+        return assigning.choose(draft, asked, fixed_required=fixed_required, stay=stay, prefer=prefer, avoid=avoid)
+
+    placed = ask(replica)
+    if isinstance(placed, Unplaced) and replica.avoid:
+        placed = ask(msgspec.structs.replace(replica, avoid=()))
+    return placed
+
+
 def place_pending(
     draft: Draft, replica: Replica, *, stay: str = "", deployment: int = 0, known: Unplaced | None = None
 ) -> Placed | Unplaced:
     """Give a replica without a wanted assignment its place; says why there is none. `known`: there is none."""
-    placed = known or assigning.choose(
-        draft,
-        replica,
-        fixed_required=not replica.remap,
-        stay=stay,
-        prefer=replica.outgoing.ports if replica.outgoing else (),
-    )
+    former = replica.outgoing.ports if replica.outgoing else ()
+    placed = known or choose_forgiving(draft, replica, fixed_required=not replica.remap, stay=stay, prefer=former)
     if isinstance(placed, Unplaced):
         if not assigning.same_words(placed.reason, replica.reason):
             draft.put(msgspec.structs.replace(replica, reason=placed.reason))
@@ -91,7 +107,9 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     old = replica.wanted
     assert old is not None
     spec = draft.spec(replica.id, old.revision)
-    moves = 0 if draft.now.wall - replica.moved_at > STABLE_S else replica.moves
+    if draft.now.wall - replica.moved_at > STABLE_S:
+        replica = msgspec.structs.replace(replica, moves=0, avoid=())
+    moves = replica.moves
     if spec is None or not spec.may_move:
         _give_up(draft, replica, report, "its volume data lives here, so it is not moved")
         return
