@@ -6,6 +6,7 @@ import sys
 import click
 
 from ropeteam.fault import Exit, Fault
+from ropeteam.output import safe
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 
@@ -16,7 +17,7 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Fault(f"not done: {question}", "There is no terminal to ask on; say -y.", Exit.USAGE)
-    if not click.confirm(question, err=True):
+    if not click.confirm(safe(question), err=True):
         raise Fault("not done")
 
 

@@ -48,6 +48,8 @@ def plan(
 
     text = read_text(file)
     found = _plan(client(context), text, file, project_of(text, file, project), strategy)
+    for warning in found.warnings:
+        note(f"warning: {warning.message} {warning.fix}".rstrip())
     match form:
         case "json":
             print_json(found)
@@ -94,10 +96,7 @@ def _plan(center: "Client", text: bytes, file: str, code: str, strategy: str | N
     from protocol.api import PlanAnswer
 
     with _named(file):
-        found = center.send("POST", f"projects/{code}/plan", PlanAnswer, text, {"strategy": strategy or ""})
-    for warning in found.warnings:
-        note(f"warning: {warning.message} {warning.fix}".rstrip())
-    return found
+        return center.send("POST", f"projects/{code}/plan", PlanAnswer, text, {"strategy": strategy or ""})
 
 
 class _named:

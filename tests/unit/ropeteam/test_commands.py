@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from protocol.api import (
@@ -183,6 +184,27 @@ def test_plan_shows_the_ranking_and_exits_with_3_when_asked(rope: Rope, api: Fak
     assert "node-1  0.800" in ran.out and "n2  refused  full" in ran.out
     assert "warning: db is elsewhere" in ran.err
     assert rope("plan", "-f", str(file), "-p", "shop", "--exit-code").code == Exit.CHANGES
+
+
+def test_on_a_terminal_a_deploy_asks_about_stops_and_warns_once(
+    rope: Rope, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}")
+    asked: list[str] = []
+
+    def agree(question: str, **_: object) -> bool:
+        asked.append(question)
+        return True
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.confirm", agree)
+    stop = msgspec.structs.replace(PLAN.steps[0], action="stop", service="we\x1bb")
+    api.on("POST projects/shop/plan", msgspec.structs.replace(PLAN, steps=(stop,)))
+    api.on("PUT projects/shop", accepted(warnings=PLAN.warnings), status=202)
+    ran = rope("deploy", "-f", str(file), "-p", "shop", "-d")
+    assert ran.code == 0 and ran.err.count("warning: db is elsewhere") == 1
+    assert asked == ["This stops we\\x1bb/1 of shop. Go on?"]
 
 
 def test_a_compose_file_with_errors_is_told_line_by_line(rope: Rope, api: FakeApi, tmp_path: Path) -> None:
