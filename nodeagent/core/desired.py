@@ -85,6 +85,8 @@ class Authority:
         first = self._pages[0] if self._pages else message
         same = (message.seq, message.incarnation, message.revision) == (first.seq, first.incarnation, first.revision)
         if message.page != len(self._pages) or not same:
+            if self._asked and not self._pages:
+                return Incomplete()  # the rest of what did not fit; everything is on its way
             return self._out_of_step(f"page {message.page} of seq {message.seq} came unexpected")
         self._pages.append(message)
         if sum(len(page.replicas) for page in self._pages) > REPLICAS_MAX:

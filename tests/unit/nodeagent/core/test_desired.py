@@ -44,6 +44,14 @@ def test_a_page_out_of_turn_asks_for_everything() -> None:
     assert isinstance(authority.page(page(0, a_want(1), last=True)), Accepted)
 
 
+def test_stray_pages_ask_for_everything_once() -> None:
+    authority = Authority(None)
+    stray = [authority.page(page(number, a_want(number), last=number == 4)) for number in range(1, 5)]
+    assert [type(verdict) for verdict in stray] == [OutOfStep, Incomplete, Incomplete, Incomplete]
+    authority.page(page(0, a_want(1)))
+    assert isinstance(authority.page(page(2, a_want(3))), OutOfStep), "what was asked for came, but not whole"
+
+
 def test_a_page_of_another_state_asks_for_everything() -> None:
     authority = Authority(None)
     authority.page(page(0, a_want(1)))
