@@ -135,11 +135,11 @@ def withdraw(draft: Draft, key: ReplicaId, assignment: Assignment, reason: str) 
 
 
 def take_back(draft: Draft, replica: Replica) -> Replica:
-    """The replica without a wanted assignment that its agent was never told of, as it waits for the outgoing one or
-    was made by this very decision: nobody would ever say that its container is gone.
+    """The replica without a wanted assignment that its agent was never told of, as it waits for the outgoing one, or
+    waited or was not there before this very decision: nobody would ever say that its container is gone.
     """
     wanted = replica.wanted
-    if wanted is None or wanted.state == "interrupted" or not (wanted.hold or _is_new(draft, replica.id, wanted)):
+    if wanted is None or wanted.state == "interrupted" or not _is_untold(draft, replica.id, wanted):
         return replica
     rest_ports(draft, replica.id, wanted, confirmed=True)
     if wanted.task:
@@ -149,9 +149,10 @@ def take_back(draft: Draft, replica: Replica) -> Replica:
     return taken
 
 
-def _is_new(draft: Draft, key: ReplicaId, assignment: Assignment) -> bool:
+def _is_untold(draft: Draft, key: ReplicaId, wanted: Assignment) -> bool:
     before = draft.base.replicas.get(key)
-    return before is None or before.epoch < assignment.epoch
+    known = [a for a in before.assignments if a.epoch == wanted.epoch] if before is not None else []
+    return wanted.hold or not known or known[0].hold
 
 
 def end(draft: Draft, key: ReplicaId, assignment: Assignment, deployment: int = 0) -> Assignment:

@@ -111,3 +111,19 @@ def test_a_removal_does_not_wait_for_a_successor_made_in_the_same_decision() -> 
     world.send(RemoveProject(project="shop"))
     world.until(lambda: not world.cluster.projects, 20.0)
     assert not world.cluster.open_tasks
+
+
+def test_a_removal_does_not_wait_for_a_copy_that_was_let_start_in_the_same_decision() -> None:
+    api = a_service("api", image="api@sha256:1", depends_on={"web": "service_started"})
+    world = World(("node-1", "node-2"))
+    world.send(Deploy(spec=a_project("shop", FIXED, api)))
+    world.until(lambda: world.all_running(count=2))
+    world.run(10.0)
+    (node,) = {where for _, _, where in world.states()}
+    world.abort(node)
+    world.run(1.0)
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"), api)))
+    world.until(lambda: any(r.wanted and r.wanted.hold for r in world.replicas()), 5.0)
+    world.send(RemoveProject(project="shop"))
+    world.until(lambda: not world.cluster.projects, 20.0)
+    assert not world.cluster.open_tasks
