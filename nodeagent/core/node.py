@@ -261,7 +261,7 @@ class NodeState:
             case DesiredDelta():
                 self._judge(self._authority.delta(message))
             case TaskOrder():
-                self._orders.receive(message, self._items, now)
+                self._orders.receive(message, self._items, now, looked=self._listed)
             case StopConfirmed(incarnation=incarnation, revision=revision):
                 if self._asked is not None and self._asked.authority == (incarnation, revision):
                     self._clear(self._asked.stop)

@@ -19,6 +19,9 @@ from protocol.messages import ContainerRef, TaskOrder, TaskState, TaskUpdate
 RESOLVES_MAX = 8
 """References asked for at their registries at once."""
 
+UNSEEN = ("?", 0.0)
+"""The run of a target that was ordered before the containers were known: the one that is seen first is meant."""
+
 Items = Mapping[ContainerRef, Assignment]
 
 
@@ -31,14 +34,14 @@ class Orders:
         self._tell = tell
         self._resolving: set[str] = set()
 
-    def receive(self, order: TaskOrder, items: Items, now: Now) -> None:
-        """Take an order, or answer again to one that is known."""
+    def receive(self, order: TaskOrder, items: Items, now: Now, *, looked: bool) -> None:
+        """Take an order, or answer again to one that is known. `looked`: the containers have been seen."""
         known = self._tasks.find(order.task)
         if known is not None:
             self._tell(known.update)
             return
         item = items.get(order.target) if order.target else None
-        record = self._tasks.receive(order, run_of(item), mono=now.mono, wall=now.wall)
+        record = self._tasks.receive(order, run_of(item) if looked else UNSEEN, mono=now.mono, wall=now.wall)
         if not record.finished and (why := refusal(order)):
             record = self._tasks.set(order.task, "failed", now.wall, reason=why) or record
         self._save(record)
@@ -108,6 +111,9 @@ class Orders:
         if item is None or item.want is None:
             self._finish(record, items, "failed", wall, reason="that replica is not wanted on this node")
             return
+        if record.run == UNSEEN:
+            record = self._tasks.aim(record, run_of(item))
+            self._save(record)
         have, trials = item.have, item.trials
         again = record.kind == "start" or run_of(item) != record.run
         if have is not None and have.status == "running" and again and item.busy is None:

@@ -92,6 +92,11 @@ class Tasks:
             self._due_at.pop(task, None)
         return moved
 
+    def aim(self, record: TaskRecord, run: tuple[str, float]) -> TaskRecord:
+        """The record with the run of its target, now that it is known."""
+        self._records[record.task] = aimed = msgspec.structs.replace(record, run=run)
+        return aimed
+
     def unfinished(self) -> tuple[TaskRecord, ...]:
         """What is still to be done, oldest first."""
         return tuple(record for record in self._records.values() if not record.finished)

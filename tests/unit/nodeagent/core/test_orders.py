@@ -129,6 +129,18 @@ def test_a_restart_that_could_not_be_looked_at_is_not_done_again() -> None:
     assert [a.message.state for a in looked if isinstance(a, Send) and isinstance(a.message, TaskUpdate)] == ["done"]
 
 
+def test_a_restart_ordered_while_the_engine_is_silent_is_done_when_it_answers() -> None:
+    node = ready()
+    again = reborn(node)
+    again.connect()
+    again.desire(a_want())
+    again.hear(TaskOrder(task="t1", kind="restart", target=a_ref()))
+    again.run(1)
+    again.look()
+    again.run(3)
+    assert again.done(Restart) == 1 and updates(again)[-1].state == "done"
+
+
 def test_a_task_ends_at_its_deadline() -> None:
     node = ready()
     node.faults = [(Resolve, "engine_down")] * 1000
