@@ -8,6 +8,7 @@ import msgspec
 
 from nodeagent.core.container import Container, EngineInfo, FaultKind
 from nodeagent.core.desired import DesiredState
+from nodeagent.core.restart import Ending
 from nodeagent.core.steps import Step
 from nodeagent.core.tasks import TaskRecord
 from protocol.messages import ContainerRef, FromAgent, FromCenter
@@ -20,6 +21,14 @@ class Now(msgspec.Struct, frozen=True):
     wall: float
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A desired copy that its `restart:` rule leaves as it ended; its container may be gone since (`docker prune`)."""
+
+    ref: ContainerRef
+    ending: Ending
+    reason: str
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What survives a restart of the agent, beside the tasks. `desired` None = no word of the Center is known."""
 
@@ -27,6 +36,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str = ""
     state_seq: int = 0
     removed: bool = False
+    ended: tuple[Ended, ...] = ()
 
 
 # -- events ---------------------------------------------------------------------------------------------------------

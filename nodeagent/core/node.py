@@ -100,6 +100,7 @@ class NodeState:
         """The number that reports begin with in this life is on disk, so the next life begins above it."""
         if memory.desired is not None and not memory.removed:
             self._want(memory.desired, full=True)
+            outcomes.recall(self._items, memory.ended)
 
     @property
     def engine_ok(self) -> bool:
@@ -131,6 +132,7 @@ class NodeState:
             boot_id=self._boot_id if self._boot_known else "",
             state_seq=self._reports.seq,
             removed=self.removed,
+            ended=outcomes.ended(self._items.values()),
         )
 
     def handle(self, event: Event, now: Now) -> list[Action]:
@@ -325,6 +327,7 @@ class NodeState:
         steps = Plan(wake_at=self._hold_until if now.mono < self._hold_until else FOREVER)
         for resolve in self._orders.settle(self._items, now, ready=self.engine_ok):
             self._out.append(Run(step=resolve))
+        self._save()
         if self.engine_ok:
             self._brake()
             steps = self._begin(now, held=held, wake_at=steps.wake_at)

@@ -3,16 +3,18 @@
 Pure; changes the `Assignment` it is given and nothing else. Called by `node`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from nodeagent.core import restart
 from nodeagent.core.container import Container, FaultKind
+from nodeagent.core.events import Ended
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Create, Remove, ReplicaStep, Restart, Start, Stop
-from protocol.messages import ReasonCode
+from protocol.messages import ContainerRef, ReasonCode
 
 Blame = Literal["counts", "excused", "hopeless"]
 
@@ -82,6 +84,22 @@ def pull_failed(item: Assignment, kind: FaultKind, text: str, now: float) -> Non
 def port_conflict(item: Assignment, text: str, now: float) -> None:
     """Its host port belongs to another replica that is wanted here: another lease is needed."""
     _fail(item, "excused", "port_taken", text, now)
+
+
+def ended(items: Iterable[Assignment]) -> tuple[Ended, ...]:
+    """What is to be remembered of those that are left as they ended, so that no job is done twice."""
+    return tuple(
+        Ended(ref=item.ref, ending=item.trials.ended, reason=item.trials.reason)
+        for item in items
+        if item.trials.ended and item.want is not None
+    )
+
+
+def recall(items: Mapping[ContainerRef, Assignment], known: Iterable[Ended]) -> None:
+    """Put back what was remembered."""
+    for one in known:
+        if (item := items.get(one.ref)) is not None:
+            item.trials = Trials(ended=one.ending, reason=one.reason)
 
 
 def with_tail(trials: Trials, lines: tuple[str, ...]) -> Trials:

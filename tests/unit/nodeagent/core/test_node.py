@@ -106,6 +106,22 @@ def test_a_job_that_ended_well_is_stopped_and_stays() -> None:
     assert node.done(Start) == 1
 
 
+def test_a_job_that_ended_is_not_done_again_when_its_container_was_pruned() -> None:
+    node = VirtualNode()
+    node.start(a_want(restart="no"))
+    node.run(1)
+    node.exit(a_ref(), 0)
+    node.containers.clear()
+    node.look()
+    again = VirtualNode(memory=node.memory)
+    again.start(a_want(restart="no"))
+    again.run(60)
+    assert again.steps == [] and (report := again.report(a_ref())) is not None and report.state == "stopped"
+    again.desire(a_want(restart="no", env="new"), revision=2)
+    again.run(2)
+    assert again.running() == {a_ref()}, "another specification is another job"
+
+
 def test_on_failure_with_a_limit() -> None:
     node = VirtualNode()
     node.crashing.add(a_ref())
