@@ -351,7 +351,8 @@ class StreamFrame(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A frame of `WebSocket /api/v1/stream`.
 
     `kind`: `event` (with `event`; resume by `?after=SEQ`), `node`, `project`, `deployment` (the object as it is now;
-    these are not replayed), `beat` (nothing to tell for 15 s), `dropped` (so many events were skipped because the reader was slow: ask with `after`).
+    these are not replayed), `beat` (nothing to tell for 15 s), `dropped` (so many events were skipped because the
+    reader was slow: ask with `after`).
     """
 
     kind: str
