@@ -16,7 +16,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     try:
-        code = rope.main(arguments, prog_name="rope", standalone_mode=False)
+        code = rope.main(arguments, prog_name="rope", standalone_mode=False, auto_envvar_prefix="ROPE")
         return code if isinstance(code, int) else Exit.OK
     except click.ClickException as error:
         error.show()

@@ -109,7 +109,7 @@ def start_drain(draft: Draft, command: DrainNode) -> Node:
     node = draft.node(command.node)
     if node.draining:
         return node
-    cause = draft.event("node.draining", f"{node.name} is drained by {command.actor}", node=node.name)
+    cause = draft.event("node.draining", f"{node.name} is being drained, asked by {command.actor}", node=node.name)
     node = msgspec.structs.replace(node, draining=True, cause=cause)
     draft.put(node)
     for blocker in drain.blockers(draft, node.name):

@@ -186,6 +186,17 @@ def test_plan_shows_the_ranking_and_exits_with_3_when_asked(rope: Rope, api: Fak
     assert rope("plan", "-f", str(file), "-p", "shop", "--exit-code").code == Exit.CHANGES
 
 
+def test_every_option_is_a_variable_too(
+    rope: Rope, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}")
+    api.on("POST projects/shop/plan", PLAN)
+    for name, value in {"FILE": str(file), "PROJECT": "shop", "EXIT_CODE": "1"}.items():
+        monkeypatch.setenv(f"ROPE_PLAN_{name}", value)
+    assert rope("plan").code == Exit.CHANGES
+
+
 def test_on_a_terminal_a_deploy_asks_about_stops_and_warns_once(
     rope: Rope, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
