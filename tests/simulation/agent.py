@@ -208,8 +208,13 @@ class Agent:
     # -- watcher ----------------------------------------------------------------------------------------------------
 
     def _hint(self, number: str) -> None:
-        if self.process.up and not self.engine.hung and self._chance.random() > 0.02:
+        if not self.process.up or self.engine.hung:
+            return
+        if self._chance.random() > 0.02:
             self.process.after(GATHER_S + self._chance.uniform(0.0, 0.02), self._inspect, number)
+        else:  # the stream of events broke: what was missed shows in a list
+            self._broke = True
+            self.process.after(self._chance.uniform(0.1, 2.0), self._relook)
 
     def _inspect(self, number: str) -> None:
         if self.engine.hung:

@@ -124,6 +124,11 @@ def _steal_ports(machine: Machine, chance: random.Random) -> Mend:
     return lambda: engine.foreign_ports.difference_update(stolen)
 
 
+def _mend_store(world: "World") -> None:
+    world.store.full, world.store.slow_s = False, 0.0
+    world.disturbed_at = world.clock.now
+
+
 def _at_center(world: "World", fault: Fault, chance: random.Random) -> Mend | None:
     store = world.store
     match fault.kind:
@@ -141,10 +146,10 @@ def _at_center(world: "World", fault: Fault, chance: random.Random) -> Mend | No
             world.clock.after(pause_s, world.wake_center, world.center, fault.kind == "center_suspend", pause_s)
         case "store_full":
             store.full = True
-            return lambda: setattr(store, "full", False)
+            return lambda: _mend_store(world)
         case "store_slow":
             store.slow_s = chance.uniform(0.005, 0.6)
-            return lambda: setattr(store, "slow_s", 0.0)
+            return lambda: _mend_store(world)
         case "store_broken":
             store.broken = True
             return lambda: setattr(store, "broken", False)

@@ -218,7 +218,8 @@ class Safety:
         since = max(center.started_at, world.long_pause_at)
         if heard > now - OFFLINE_S:
             raise AssertionError(f"S9: {new.name} is offline although it was heard {now - heard:.2f} s ago")
-        grace_s = 30.0 if heard < since else OFFLINE_S
+        read = now - (center.hub.figures(new.name).last_seen_s or now)
+        grace_s = 30.0 if read < since else OFFLINE_S - 0.01
         assert now - since >= grace_s, f"S10: {new.name} is offline {now - since:.1f} s after the Center came to life"
         if not new.held:
             self._check_guard_holds(new.name)
