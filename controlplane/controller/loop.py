@@ -210,7 +210,7 @@ class Controller:
             _answer_all(waiting, _stopping())
             raise
         except Exception as error:  # noqa: BLE001 one that cannot be written must not take the Center from all nodes
-            self._forget()
+            self._forget(results)
             if len(waiting) > 1:  # which ones can be written shows when each is tried alone
                 return [result for entry in waiting for result in await self._round([entry])]
             stored, results = [], [self._unwritten(waiting[0], error)]
@@ -267,9 +267,13 @@ class Controller:
         self._note_full(error)
         return Refused("full", str(error))
 
-    def _forget(self) -> None:
-        """What was decided and is not durable never was."""
-        self._ahead = _copy(self._cluster)
+    def _forget(self, results: Sequence[Outcome | Refused]) -> None:
+        """What was decided and is not durable never was. Costs what was decided, not what there is: on a full disk this
+        happens all the time.
+        """
+        for result in reversed(results):
+            if isinstance(result, Outcome):
+                self._ahead.take_back(result.changes, self._cluster)
 
     def _fault(self, event: Fact | Command, error: Exception) -> Refused:
         self._faults += 1

@@ -125,6 +125,19 @@ class Cluster:
         if changes.volatile is not None:
             self.volatile = changes.volatile
 
+    def take_back(self, changes: Changes, truth: "Cluster") -> None:
+        """Undo `apply` of changes that could not be committed: what they touched is as in `truth` again."""
+        for record in (*changes.puts, *changes.drops):
+            if isinstance(record, Meta):
+                continue
+            kind = type(record)
+            before = truth.table(kind).get(KEYS[kind][1](record))
+            if before is None:
+                self._drop(record)
+            else:
+                self._put(before)
+        self.meta, self.volatile = truth.meta, truth.volatile
+
     def agent(self, agent_id: str) -> Node | None:
         """The node whose agent has this id."""
         return next((n for n in self.nodes.values() if n.agent_id == agent_id), None)
