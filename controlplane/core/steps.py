@@ -165,14 +165,14 @@ def _progress_place(draft: Draft, deployment: Deployment, step: Step) -> Step:
     if replica is None:
         return ended(draft, step, "failed", "it was removed meanwhile")
     wanted = replica.wanted
+    if wanted is not None and wanted.revision != replica.revision and wanted.state != "interrupted":
+        return _begin_replace(draft, deployment, step)  # its node is back with the copy of the former revision
     if replica.failed:
         return ended(draft, step, "failed", _why(replica))
     if wanted is None:
         return msgspec.structs.replace(step, reason=replica.reason)
     spec = draft.spec(replica.id, wanted.revision)
     assert spec is not None
-    if wanted.revision != replica.revision and wanted.state != "interrupted":
-        return _begin_replace(draft, deployment, step)  # its node is back with the copy of the former revision
     step = msgspec.structs.replace(step, epoch=wanted.epoch, task=wanted.task, reason=_saying(wanted))
     failure = _failure(step, wanted)
     if failure:

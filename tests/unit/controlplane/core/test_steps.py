@@ -3,6 +3,7 @@
 import msgspec
 
 from controlplane.core.command import Deploy, DrainNode, RemoveProject
+from controlplane.core.deployment import ENDED
 from controlplane.core.replica import Replica
 from protocol.spec import Mount, PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
@@ -127,3 +128,20 @@ def test_a_removal_does_not_wait_for_a_copy_that_was_let_start_in_the_same_decis
     world.send(RemoveProject(project="shop"))
     world.until(lambda: not world.cluster.projects, 20.0)
     assert not world.cluster.open_tasks
+
+
+def test_an_update_mends_what_gave_up_on_the_node_that_returns() -> None:
+    db = a_service("db", mounts=(Mount(kind="volume", source="data", target="/data"),))
+    world = World()
+    deployed(world, db)
+    node = world.states()[0][2]
+    world.cut(node)
+    world.run(30.0)
+    for container in world.agents[node].running.values():
+        container.state, container.gave_up, container.reason = "failed", True, "exit 1"
+    accepted = world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(db, image="web@sha256:2"))))
+    world.run(5.0)
+    world.connect(node)
+    world.until(lambda: world.deployment(accepted.deployment).state in ENDED, 30.0)
+    assert world.deployment(accepted.deployment).state == "succeeded"
+    assert world.all_running(count=1) and not _only(world).failed
