@@ -199,7 +199,7 @@ async def test_the_keyboard_alone_is_enough(chromium: Browser, stage: Stage) -> 
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "skip"
         await page.keyboard.press("Enter")
-        assert page.url.endswith("#main")
+        await expect(page).to_have_url(re.compile("#main$"))
         for _ in range(12):
             await page.keyboard.press("Shift+Tab")
             if await page.evaluate("document.activeElement.tagName") == "SUMMARY":
