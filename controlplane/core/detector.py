@@ -81,6 +81,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     hold: guard.Hold | None = None
     isolated: bool = False
     """The grace is over and no node is online; told once."""
+    opened: dict[str, float] = {}
+    """When sessions were opened lately (monotonic): their agents spoke before the link can show it."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +157,13 @@ def confirm_down(watch: Watch, node: str) -> Watch:
     return msgspec.structs.replace(watch, confirmed=watch.confirmed | {node})
 
 
+def session_opened(watch: Watch, node: str, now: float) -> Watch:
+    """An agent proved its key and told what it has at `now` (monotonic): it is not lost, whatever the next sighting
+    says. Sightings are taken before the link hears that the session is open.
+    """
+    return msgspec.structs.replace(watch, opened={**watch.opened, node: now})
+
+
 def judge(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting], now: float, gap_s: float) -> Judgement:
     """Look at all nodes once.
 
@@ -165,11 +174,24 @@ def judge(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting], now: fl
     if clock.mark != watch.clock.mark:  # a long pause counts as a start
         watch = msgspec.structs.replace(watch, unknown_until={}, isolated=False)
     watch = msgspec.structs.replace(watch, clock=clock)
+    if watch.opened:
+        opened = {name: at for name, at in watch.opened.items() if now - at <= OFFLINE_S}
+        watch, sightings = msgspec.structs.replace(watch, opened=opened), _heard(sightings, opened, now)
     looks = _look(watch, nodes, sightings)
     if not looks and watch.hold is None and not watch.confirmed:
         quiet = msgspec.structs.replace(watch, absences={}, unknown_until={}, isolated=False)
         return Judgement(watch=quiet, alarms=(told,) if told else ())
     return _judged(watch, nodes, looks, told)
+
+
+def _heard(sightings: Mapping[str, Sighting], opened: Mapping[str, float], now: float) -> Mapping[str, Sighting]:
+    """The sightings, with the opening of a session counted as a frame."""
+    found = dict(sightings)
+    for name, at in opened.items():
+        sighting = found.get(name, _NEVER)
+        if sighting.silent_s is None or sighting.silent_s > now - at:
+            found[name] = msgspec.structs.replace(sighting, silent_s=max(0.0, now - at))
+    return found
 
 
 def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -> Judgement:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from controlplane.core import desired, observe, tasks
+from controlplane.core import desired, detector, observe, tasks
 from controlplane.core.action import CloseSession, SendFull, SendStopConfirmed
 from controlplane.core.command import Opened, OpenSession
 from controlplane.core.draft import Draft
@@ -45,6 +45,8 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
         bind_roots=hello.bind_roots,
     )
     draft.put(node)
+    watch = detector.session_opened(draft.volatile.watch, node.name, draft.now.mono)
+    draft.volatile = msgspec.structs.replace(draft.volatile, watch=watch)
     observe.apply_inventory(draft, node.name, command.containers, command.engine_ok)
     draft.event(
         "node.connected",

@@ -54,3 +54,15 @@ def test_the_progress_of_a_task_stays_within_what_is_possible() -> None:
     world.send(TaskReported(node="node-1", session_epoch=world.agents["node-1"].epoch, update=update))
     found = world.cluster.tasks[task.id]
     assert (found.bytes_done, found.bytes_total) == (0, 2**60)
+
+
+def test_a_node_whose_session_was_just_opened_is_not_called_offline_by_an_older_sighting() -> None:
+    world = World()
+    world.abort("node-1")
+    world.run(15.0)
+    assert world.cluster.nodes["node-1"].state == "suspect"
+    _open(world)
+    world.run(1.0)
+    assert world.cluster.nodes["node-1"].state == "suspect", "the link has not shown the session yet"
+    world.run(15.0)
+    assert world.cluster.nodes["node-1"].state == "offline"
