@@ -113,8 +113,13 @@ class Host:
         """Pull the cable: everything on the host runs on, nothing reaches it."""
         network.set_link(self._link, up=False)
 
+    def lose_packets(self) -> None:
+        """A switch between here and the others dies: the cable seems fine, and everything sent is lost."""
+        network.set_bridge(self._link, None)
+
     def mend(self) -> None:
-        """Plug the cable in again."""
+        """Plug the cable in again, at both ends."""
+        network.set_bridge(self._link, self._plan.name)
         network.set_link(self._link, up=True)
 
     # -- engine -----------------------------------------------------------------------------------------------------

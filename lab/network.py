@@ -69,6 +69,11 @@ def set_link(link: str, *, up: bool) -> None:
     run("ip", "link", "set", link, "up" if up else "down")
 
 
+def set_bridge(link: str, bridge: str | None) -> None:
+    """Hang the link on a bridge, or on nothing: then both ends stay up, and what is sent is lost without a word."""
+    run("ip", "link", "set", link, *(("nomaster",) if bridge is None else ("master", bridge)))
+
+
 def namespaces(prefix: str) -> list[str]:
     """Named network namespaces that begin with `prefix`."""
     folder = Path("/run/netns")

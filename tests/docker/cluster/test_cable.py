@@ -29,15 +29,16 @@ def places(replicas: dict[str, ReplicaView]) -> dict[str, tuple[str | None, int]
     return {name: (r.node, r.epoch) for name, r in replicas.items()}
 
 
-def test_a_cable_out_for_12_s_moves_nothing(deployed: Cluster, record: Record) -> None:
-    cluster = deployed
+@pytest.mark.parametrize("how", ["cable pulled", "switch dead"])
+def test_a_line_dead_for_12_s_moves_nothing(deployed: Cluster, record: Record, how: str) -> None:
+    cluster, host = deployed, deployed.node(CUT).host
     before, was, after = places(cluster.replicas("cable")), moments(cluster.containers()), cluster.api.last_event()
     assert sum(node == CUT for node, _ in before.values()) == 2
-    cluster.node(CUT).host.cut()
+    host.cut() if how == "cable pulled" else host.lose_packets()
     time.sleep(BLINK_S)
-    cluster.node(CUT).host.mend()
+    host.mend()
     took_s = cluster.wait_online(CUT)
-    record("Cable pulled for 12 s: nothing moves", "cable back → node online", took_s)
+    record(f"{how.capitalize()} for 12 s: nothing moves", "line back → node online", took_s)
     cluster.wait_answering("cable")
     kinds = [e.kind for e in cluster.story(after) if e.node == CUT]
     assert "node.suspect" in kinds and "node.offline" not in kinds
