@@ -25,7 +25,7 @@ check: $(TOOLS) ## format, lint, types, import contracts, unit tests, 40 short s
 	$(PYTHON) -m ruff check --quiet .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PYTEST) -q tests/unit $(wildcard tests/simulation)
+	$(PYTEST) -q -n 2 tests/unit $(wildcard tests/simulation)
 
 test: $(TOOLS) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
 	$(PYTEST) $(LEVELS)
