@@ -25,7 +25,7 @@ check: $(TOOLS) ## format, lint, types, import contracts, unit tests, 40 short s
 	$(PYTHON) -m ruff check --quiet .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PYTEST) -q -n 2 tests/unit $(wildcard tests/simulation)
+	$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/simulation
 
 test: $(TOOLS) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
 	$(PYTEST) $(LEVELS)
@@ -34,7 +34,7 @@ unit: $(TOOLS) ## unit tests
 	$(PYTEST) -q tests/unit
 
 simulate: $(TOOLS) ## 500 seeds of one simulated hour each
-	ROPE_SIM_SEEDS=500 ROPE_SIM_MINUTES=60 $(PYTEST) -q -n 2 tests/simulation
+	ROPE_SIM_SEEDS=500 ROPE_SIM_MINUTES=60 $(PYTEST) -q -n 2 tests/simulation/test_simulation.py
 
 loopback: $(TOOLS) ## real sockets, fake Docker
 	$(PYTEST) -q tests/loopback

@@ -13,6 +13,10 @@ WALL = 1_700_000_000.0
 TINY_S = 1e-6
 """Wakes come this much late, so that rounding between two clocks makes none come early."""
 
+CROWD = 20_000
+CROWD_S = 1.0
+"""So many events take longer than this, unless something spins."""
+
 Call = Callable[..., None]
 
 
@@ -36,9 +40,13 @@ class Clock:
     def run(self, until: float) -> int:
         """Let time pass; gives the number of events."""
         due, before = self._due, self._count - len(self._due)
+        looked_at, looked = self.now, self._count + CROWD
         while due and due[0][0] <= until:
             self.now, _, call, args = heappop(due)
             call(*args)
+            if self._count > looked:
+                assert self.now - looked_at > CROWD_S, f"{CROWD} events within {self.now - looked_at:.6f} s: it spins"
+                looked_at, looked = self.now, self._count + CROWD
         self.now = until
         return self._count - len(due) - before
 

@@ -44,6 +44,9 @@ def _at_machine(world: "World", machine: Machine, fault: Fault, chance: random.R
         case "bad_line":
             machine.line.delay_s = (0.05, chance.uniform(0.2, 3.0))
             return lambda: setattr(machine.line, "delay_s", (0.001, 0.02))
+        case "swallow":
+            machine.line.swallows, machine.line.has_hole = chance.randrange(1, 3), True
+            return lambda: _find_out(machine)
         case "mass_cut":
             return _mass_cut(world, chance)
         case "impostor":
@@ -53,6 +56,12 @@ def _at_machine(world: "World", machine: Machine, fault: Fault, chance: random.R
             return None
         case _:
             return _at_engine(machine, fault, chance)
+
+
+def _find_out(machine: Machine) -> None:
+    """A proxy that loses messages closes sooner or later; TCP alone loses none without breaking."""
+    machine.line.swallows, machine.line.has_hole = 0, False
+    machine.reset_connection()
 
 
 def _at_process(world: "World", machine: Machine, fault: Fault, chance: random.Random) -> Mend | None:
@@ -65,7 +74,7 @@ def _at_process(world: "World", machine: Machine, fault: Fault, chance: random.R
             return machine.start_agent
         case "disk_rollback":
             machine.roll_back_disk()
-            world.safety.forget_authority(machine)
+            world.safety.obedience.forget(machine.name)
             return machine.start_agent
         case "slow":
             return _slow(machine, chance)
@@ -143,6 +152,7 @@ def _at_center(world: "World", fault: Fault, chance: random.Random) -> Mend | No
                 return None
             world.center.process.stop()
             pause_s = min(fault.lasts_s, 40.0)
+            world.paused_full = store.full
             world.clock.after(pause_s, world.wake_center, world.center, fault.kind == "center_suspend", pause_s)
         case "store_full":
             store.full = True

@@ -20,6 +20,7 @@ from controlplane.core.task import KEPT, Task
 from nodeagent.core.steps import Create, Restart, Start, Step
 from protocol.names import ReplicaId
 from tests.simulation.engine import Box, Engine
+from tests.simulation.obedience import Obedience
 
 if TYPE_CHECKING:
     from nodeagent.core.steps import ReplicaStep
@@ -45,14 +46,15 @@ class Safety:
         self._world = world
         self.forgiving = False
         self._event: Fact | Command | None = None
-        self._events: dict[int, tuple[Changes, Fact | Command]] = {}
+        self._events: dict[int, tuple[Outcome | None, Fact | Command | None, float]] = {}
+        self._decided_at = 0.0
         self._written: set[tuple[type[Record], Any]] = set()
         self._epochs: dict[ReplicaId, int] = {}
         self._over: set[tuple[ReplicaId, int]] = set()
         self._alive: dict[ReplicaId, dict[str, tuple[Engine, Box]]] = {}
         self._stale: dict[str, tuple[Engine, Box, float, float]] = {}
         """Container -> engine, container, since when nobody wants it, seconds it may take to stop."""
-        self._authority: dict[str, tuple[int, int]] = {}
+        self.obedience = Obedience()
         self._left_online: dict[str, float] = {}
         self._born: dict[str, float] = {}
 
@@ -60,7 +62,7 @@ class Safety:
 
     def decided(self, cluster: Cluster, event: Fact | Command, outcome: Outcome) -> None:
         """Before the commit. `cluster`: what it was decided on."""
-        self._events[id(outcome.changes)] = (outcome.changes, event)
+        self._events[id(outcome.changes)] = (outcome, event, self._world.clock.now)
         if isinstance(event, _SESSION_FACTS):
             node = cluster.nodes.get(event.node)
             current = node is not None and node.session_epoch == event.session_epoch
@@ -69,33 +71,36 @@ class Safety:
 
     def committed(self, changes: Changes, before: list[Record | None]) -> None:
         """After it was applied. `before`: what the puts and drops took the place of."""
-        self._event = self._events.pop(id(changes), (changes, None))[1]
+        now = self._world.clock.now
+        outcome, self._event, self._decided_at = self._events.pop(id(changes), (None, None, now))
+        if outcome is not None:
+            self.obedience.sent(outcome.actions)
         self._written.update((type(r), KEYS[type(r)][1](r)) for r in (*changes.puts, *changes.drops))
         if self.forgiving:
             return
         olds = dict(zip((id(r) for r in (*changes.puts, *changes.drops)), before, strict=True))
         for record in changes.puts:
-            old = olds[id(record)]
-            match record:
-                case Replica():
-                    self._check_replica(record, old if isinstance(old, Replica) else None)
-                case Node():
-                    self._check_node(record, old if isinstance(old, Node) else None)
-                case Task():
-                    if isinstance(old, Task):
-                        assert not old.ended or old == record, f"S16: task {old.id} ended as {old.state}, now {record}"
-                        self._check_task_identity(record, old)
-                case Deployment():
-                    if isinstance(old, Deployment) and old.state in ENDED:
-                        assert record.state == old.state, f"S16: deployment {old.id} {old.state} -> {record.state}"
-                case PortRest():
-                    self._check_rest(record, old if isinstance(old, PortRest) else None)
-                case _:
-                    pass
+            self._check_record(record, olds[id(record)])
         for record in changes.drops:
             if isinstance(record, Replica):
                 self._assignments_over(record, None)
                 self._look_again(record.id)
+
+    def _check_record(self, record: Record, old: Record | None) -> None:
+        match record, old:
+            case Replica(), _:
+                self._check_replica(record, old if isinstance(old, Replica) else None)
+            case Node(), _:
+                self._check_node(record, old if isinstance(old, Node) else None)
+            case Task(), Task():
+                assert not old.ended or old == record, f"S16: task {old.id} ended as {old.state}, now {record}"
+                self._check_task_identity(record)
+            case Deployment(), Deployment() if old.state in ENDED:
+                assert record.state == old.state, f"S16: deployment {old.id} {old.state} -> {record.state}"
+            case PortRest(), _:
+                self._check_rest(record)
+            case _:
+                pass
 
     def center_started(self) -> None:
         """A new process: judge everything anew by what is on disk."""
@@ -132,6 +137,7 @@ class Safety:
             if was is None:
                 self._check_ports(new, assignment)
                 self._check_guard(new, old)
+                self._check_former(new, old)
             else:
                 assert was.node == assignment.node, f"S3: {key} epoch {was.epoch} moved to {assignment.node}"
                 assert assignment.state_seq >= was.state_seq, f"S17: {key} epoch {was.epoch} goes back in time"
@@ -139,6 +145,14 @@ class Safety:
         if old is not None:
             self._assignments_over(old, new)
         self._look_again(key)
+
+    def _check_former(self, new: Replica, old: Replica | None) -> None:
+        """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more."""
+        former = old.wanted if old is not None else None
+        if former is None or former.state != "interrupted" or new.wanted is None or new.wanted.epoch == former.epoch:
+            return
+        both = any(a.epoch == former.epoch and a.state == "interrupted" and not a.ending for a in new.assignments)
+        assert not both, f"S3: {new.id} shall run as epoch {former.epoch} on {former.node} and as {new.wanted.epoch}"
 
     def _assignments_over(self, old: Replica, new: Replica | None) -> None:
         left = {a.epoch for a in new.assignments} if new is not None else set()
@@ -152,12 +166,12 @@ class Safety:
             same = (was.state_seq, was.health, was.container_id) == (now.state_seq, now.health, now.container_id)
             assert same, f"S14: {event.node} changed {key} on {now.node}"
 
-    def _check_task_identity(self, task: Task, old: Task) -> None:
+    def _check_task_identity(self, task: Task) -> None:
         event = self._event
         if isinstance(event, TaskReported) and event.update.task == task.id:
             assert event.node == task.node, f"S14: {event.node} changed {task.id} of {task.node}"
 
-    def _check_rest(self, rest: PortRest, old: PortRest | None) -> None:
+    def _check_rest(self, rest: PortRest) -> None:
         event = self._event
         if isinstance(event, Reported | Listed | TaskReported) and rest.until is not None and rest.holder.project:
             assert event.node == rest.node, f"S14: {event.node} confirmed a port of {rest.node}"
@@ -171,6 +185,9 @@ class Safety:
         service = (replica.id.project, replica.id.service)
         for lease in made.ports:
             port = (lease.protocol, lease.host)
+            rest = cluster.rests.get((made.node, *port))
+            if rest is not None and rest.until is None and (rest.holder.project, rest.holder.service) != service:
+                raise AssertionError(f"S11: {replica.id} gets {port} on {made.node}: {rest.holder} may still hold it")
             for key in cluster.on_node.get(made.node, ()):
                 for other in cluster.replicas[key].assignments:
                     if other.node != made.node or (key, other.epoch) == (replica.id, made.epoch):
@@ -211,14 +228,14 @@ class Safety:
             self._check_offline(new, old)
 
     def _check_offline(self, new: Node, old: Node) -> None:
-        world, now = self._world, self._world.clock.now
+        world, now = self._world, self._decided_at
         center = world.center
         assert center is not None
         heard = world.heard.get(new.name, -1.0)
         since = max(center.started_at, world.long_pause_at)
-        if heard > now - OFFLINE_S:
+        if now - OFFLINE_S < heard <= now:
             raise AssertionError(f"S9: {new.name} is offline although it was heard {now - heard:.2f} s ago")
-        read = now - (center.hub.figures(new.name).last_seen_s or now)
+        read = world.clock.now - (center.hub.figures(new.name).last_seen_s or world.clock.now)
         grace_s = 30.0 if read < since else OFFLINE_S - 0.01
         assert now - since >= grace_s, f"S10: {new.name} is offline {now - since:.1f} s after the Center came to life"
         if not new.held:
@@ -293,32 +310,13 @@ class Safety:
         agent = machine.agent
         if agent is None:
             return
-        self.check_authority(machine)
+        self.obedience.check(machine)
         if isinstance(step, Create | Start):
             desired = agent.state.memory().desired
             known = {(w.id, w.epoch) for w in desired.replicas} if desired is not None else set()
             assert (step.ref.id, step.ref.epoch) in known, (
                 f"S6: {machine.name} starts {step.ref}, which it was not told"
             )
-
-    def check_authority(self, machine: "Machine") -> None:
-        """S6: what an agent obeys never goes back."""
-        agent = machine.agent
-        if agent is None:
-            return
-        authority = agent.state.authority
-        if machine.disk.lost:
-            machine.disk.lost = False
-            self.forget_authority(machine)
-        highest = self._authority.get(machine.name, (0, 0))
-        assert authority >= highest, f"S6: {machine.name} obeys {authority} after {highest}"
-        kept = machine.disk.memory.desired
-        if kept is not None:
-            self._authority[machine.name] = max(highest, kept.authority)
-
-    def forget_authority(self, machine: "Machine") -> None:
-        """Its disk lost what it knew."""
-        self._authority.pop(machine.name, None)
 
     def _wanted(self, engine: Engine, box: Box) -> Assignment | None:
         replica = self._cluster.replicas.get(box.ref.id)
@@ -365,7 +363,7 @@ class Safety:
                 )
         self._check_silences(now)
         for machine in world.machines.values():
-            self.check_authority(machine)
+            self.obedience.check(machine)
 
     def _check_silences(self, now: float) -> None:
         world, center = self._world, self._world.center

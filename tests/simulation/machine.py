@@ -36,6 +36,7 @@ class Machine:
         self.agent: Agent | None = None
         self.rope: Rope | None = None
         self.powered = True
+        self.registered = False
         self.removed = False
         self.rolled_back = False
         """Its agent knows less than it once did, until it was told anew in a calm."""
@@ -56,6 +57,7 @@ class Machine:
 
     def start_agent(self) -> None:
         """The agent process starts, unless it runs or there is no power."""
+        self.registered = True
         if not self.powered or self.agent is not None:
             return
 
@@ -138,6 +140,7 @@ class Machine:
             and not agent.process.stopped
             and not agent.lag_s
             and not self.line.cut
+            and not self.line.has_hole
             and not self.engine.hung
             and self.engine.slow == 1.0
             and not self.disk.slow_s
@@ -155,7 +158,10 @@ class Machine:
     def heal(self) -> None:
         """Whatever is wrong with it is right again."""
         self.rolled_back = False
-        self.line.delay_s, self.line.late_news = (0.001, 0.02), 0.0
+        self.line.delay_s, self.line.late_news, self.line.swallows = (0.001, 0.02), 0.0, 0
+        if self.line.has_hole:
+            self.line.has_hole = False
+            self.reset_connection()
         self.line.set(up_cut=False, down_cut=False)
         self.disk.broken, self.disk.slow_s, self.disk_free_gb = False, 0.0, 60.0
         engine = self.engine

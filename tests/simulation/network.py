@@ -12,6 +12,7 @@ from typing import Any
 from tests.simulation.clock import Clock, Process
 
 USER_TIMEOUT_S = 10.0
+DELTA = b'{"type":"desireddelta"'
 NEWS_LATE_S = 30.0
 """The most by which the news of a close may be late."""
 
@@ -27,6 +28,10 @@ class Line:
         self.delay_s = (0.001, 0.02)
         self.late_news = 0.0
         """Probability that the news of a close is held up on its way."""
+        self.swallows = 0
+        """So many changes of desired state are lost on their way to the agent, while the connection lives on."""
+        self.has_hole = False
+        """It may have swallowed something, and nobody has found out yet."""
         self.open: set[Connection] = set()
 
     @property
@@ -110,6 +115,9 @@ class Connection:
         self._forget_if_over()
 
     def _transmit(self, sender: End, frame: bytes | None) -> None:
+        if self.line.swallows and frame is not None and frame.startswith(DELTA):
+            self.line.swallows -= 1
+            return
         if (self.line.cut or not self._peer(sender).process.up) and frame is not None and sender.unacked_since is None:
             sender.unacked_since = self.line.clock.now
             sender.process.after(USER_TIMEOUT_S, self._timed_out, sender, sender.unacked_since)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CHECK = HealthCheck(test=("CMD", "true"))
 REPLICAS_MIN = 30
+EDGE_PORT = 8000
+"""Two projects want this port: on different nodes, which is possible on three."""
 
 
 class Operators:
@@ -66,7 +68,8 @@ class Operators:
                 self._ask(Deploy(spec=self._broken(self.good[code], chance)), self._deployed, gone)
             case "scale":
                 service = chance.choice(sorted(self.good[code].services))
-                if not self.good[code].services[service].local_data:
+                spec = self.good[code].services[service]
+                if not spec.local_data and service != "edge":
                     self._ask(Scale(project=code, services={service: chance.randrange(0, 7)}), self._deployed, gone)
             case "restart":
                 self._ask(Restart(project=code), self._deployed, gone)
@@ -141,6 +144,8 @@ class Operators:
         if center is None or center.process.stopped or self.asleep:
             return
         self._world.tell("operator", _brief(command))
+        if isinstance(command, DrainNode | ResumeNode):
+            self.acked_drains.pop(command.node, None)  # until it is answered, both are right
 
         def reply(answer: Any) -> None:
             if isinstance(answer, Refused):
@@ -151,6 +156,7 @@ class Operators:
         waiting = center.ask(command, reply)
         if gone:
             waiting.cancel()
+            self._world.store.caller_left()
 
     def _drained(self, node: str, draining: bool) -> Callable[[Any], None]:
         return lambda _: self.acked_drains.update({node: draining})
@@ -187,10 +193,10 @@ class Operators:
                 services.append(
                     ServiceSpec(name="db", image="db:1", mounts=(Mount(kind="volume", target="/data", source="data"),))
                 )
-            if chance.random() < 0.6:
-                port = 8000 + len(self.good)
-                edge = PortSpec(container=82, host_from=port, host_to=port)
-                services.append(ServiceSpec(name="edge", image="edge:1", replicas=2, ports=(edge,), health=CHECK))
+            if chance.random() < 0.8:
+                edge = PortSpec(container=82, host_from=EDGE_PORT, host_to=EDGE_PORT)
+                edges = 1 if len(self.good) < 2 else 0
+                services.append(ServiceSpec(name="edge", image="edge:1", replicas=edges, ports=(edge,), health=CHECK))
             if chance.random() < 0.3:
                 zone = Placement(constraints=(Constraint(key="labels.zone", value="b", equal=False),), max_per_node=3)
                 services.append(ServiceSpec(name="zoned", image="zoned:1", replicas=2, placement=zone))

@@ -43,6 +43,9 @@ class SimulatedStore:
         self._under_way = ()
         self._write(changes)
 
+    def caller_left(self) -> None:
+        """Who asked for the change under way, or the next one, does not wait any more: that is nothing to the store."""
+
     def crash(self) -> None:
         """The process died: a transaction under way is there as a whole or not at all."""
         changes, self._under_way = self._under_way, ()

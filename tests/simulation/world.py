@@ -26,7 +26,7 @@ from tests.simulation.machine import Machine
 from tests.simulation.network import Connection, End
 from tests.simulation.operators import Operators
 from tests.simulation.rope import Identity
-from tests.simulation.scenario import REPAIR_SHARE, STORM_SHARE, DrillKind, Fault, Scenario
+from tests.simulation.scenario import CYCLE_S, REPAIR_SHARE, STORM_SHARE, DrillKind, Fault, Scenario
 from tests.simulation.store import SimulatedStore
 
 CLUSTER = "simulated"
@@ -88,6 +88,8 @@ class World:
         self.center: Center | None = None
         self.last_center: Center | None = None
         """The newest one, dead or alive."""
+        self.paused_full = False
+        """The disk was full when the last pause began: then the detector's clock stood still for longer."""
         self.long_pause_at = 0.0
         """When the Center last came out of a pause that counts as a start."""
         self._nonces = random.Random(f"nonces {scenario.seed}")
@@ -137,7 +139,7 @@ class World:
             self.clock.at(begin + 1.0, self._rage)
             self.clock.at(calm, self._calm)
             self.clock.at(calm + 15.0, self.operators.put_right)
-            if cycle_s < 240.0:
+            if cycle_s < CYCLE_S:  # too short for everything to be well again
                 continue
             self.clock.at(calm + cycle_s * REPAIR_SHARE, self._be_well, drill, begin + cycle_s)
 
@@ -216,31 +218,27 @@ class World:
         identity = machine.identity
 
         def registered(answer: Any) -> None:
-            if isinstance(answer, Refused) and answer.code not in ("conflict",):
-                self.clock.after(2.0, self._register, machine)
-            else:
+            if not isinstance(answer, Refused) or answer.code == "conflict":  # then it was taken in before
                 machine.start_agent()
 
         def ticketed(answer: Any) -> None:
             if self.center is None or isinstance(answer, Refused):
-                self.clock.after(2.0, self._register, machine)
                 return
-            self.center.ask(
-                Register(
-                    ticket=f"ticket-{machine.name}",
-                    secret_hash="h",
-                    agent_id=identity.agent_id,
-                    name=machine.name,
-                    public_key=identity.key,
-                    address=f"10.0.{len(self.machines) // 200}.{len(self.machines) % 200 + 11}",
-                    labels={"zone": "a"},
-                ),
-                registered,
+            number = len(self.machines)
+            command = Register(
+                ticket=f"ticket-{machine.name}",
+                secret_hash="h",
+                agent_id=identity.agent_id,
+                name=machine.name,
+                public_key=identity.key,
+                address=f"10.0.{number // 200}.{number % 200 + 11}",
+                labels={"zone": "a"},
             )
+            self.center.ask(command, registered)
 
-        if machine.agent is not None or machine.removed:
+        if machine.registered or machine.removed:
             return
-        self.clock.after(5.0, self._register, machine)  # when the Center dies meanwhile
+        self.clock.after(3.0, self._register, machine)
         if self.center is not None and not self.center.process.stopped and not self.safety.forgiving:
             ticket = CreateTicket(id=f"ticket-{machine.name}", secret_hash="h", ttl_s=900.0)
             self.center.ask(ticket, ticketed)
@@ -311,7 +309,7 @@ class World:
             if suspended:
                 self.clocks.suspended_s += pause_s
             self.disturbed_at = self.clock.now
-            if pause_s > 15.0:
+            if pause_s > 15.0 and not self.paused_full:
                 self.long_pause_at = self.clock.now
             center.go_on()
 

@@ -1,0 +1,25 @@
+"""The simulation finds what it is for: eight faults planted in the product are each found within 500 seeds."""
+
+import pytest
+
+from tests.simulation.plants import PLANTS, Plant
+from tests.simulation.scenario import scenario
+from tests.simulation.world import Violation, World
+
+SEEDS = 500
+MINUTES = 10.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant, finders", PLANTS.values(), ids=PLANTS.keys())
+def test_a_planted_fault_is_found(plant: Plant, finders: tuple[str, ...]) -> None:
+    for seed in range(SEEDS):
+        plan = scenario(seed, MINUTES)
+        try:
+            with plant():
+                World(plan).run()
+        except Violation as violation:
+            assert violation.text.split()[0].rstrip(":") in finders, f"seed {seed}: {violation.text}"
+            World(plan).run()  # without the plant the same run is clean
+            return
+    pytest.fail(f"not found in {SEEDS} seeds")
