@@ -71,7 +71,10 @@ class Draft:
 
     def all(self, kind: type[R]) -> Iterator[R]:
         """Every record of a type, in no order. Not for replicas or tasks: those have indexes."""
-        over = self._over.get(kind, {})
+        over = self._over.get(kind)
+        if not over:  # as it is at nearly every tick
+            yield from tuple(self.base.table(kind).values())
+            return
         for key, record in list(self.base.table(kind).items()):
             if key not in over:
                 yield record

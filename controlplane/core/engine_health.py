@@ -26,6 +26,11 @@ class EngineHealth(NamedTuple):
     may_move: bool
 
 
+def is_sound(engine_bad: int, disk_free: float | None) -> bool:
+    """True when there is nothing to judge about a node that takes work: asked of every node at every tick."""
+    return not engine_bad and (disk_free is None or disk_free >= DISK_FREE_MIN)
+
+
 def judge(*, reason: str, since: float, engine_bad: int, disk_free: float | None, now: float) -> EngineHealth:
     """Judge one node. `reason`, `since` (wall seconds): as recorded; `engine_bad`: bad heartbeats in a row;
     `disk_free`: share 0..1, None = not known; `now`: wall seconds.

@@ -91,6 +91,8 @@ def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage]) -> None:
         latest = usage.get(node.name)
         if node.state != "online" or latest is None:
             continue
+        if not node.unschedulable and engine_health.is_sound(latest.engine_bad, latest.disk_free):
+            continue
         found = engine_health.judge(
             reason=node.unschedulable,
             since=node.unschedulable_since,
