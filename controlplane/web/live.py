@@ -18,6 +18,8 @@ PAUSE_S = 0.25
 """Between two frames."""
 SWEEP_S = 1.0
 """How often heartbeats and what changes by time are looked at."""
+IDLE_S = 30.0
+"""With no page open the board only notes what changed; it is worked off so often, and for the next first paint."""
 CHUNK = 50
 """Structs made before others get their turn …"""
 DRAWN = 20
@@ -94,6 +96,7 @@ class Live:
         key, reader = (view, language), _Reader()
         readers = self._readers.setdefault(key, set())
         readers.add(reader)
+        self._woken.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(self._write(socket, key, reader, signed_in))
@@ -116,13 +119,15 @@ class Live:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
-        sweep_at = 0.0
+        sweep_at = look_at = 0.0
         while True:
             if clock() >= sweep_at:
                 self._board.sweep(self._door.now())
                 sweep_at = clock() + SWEEP_S
-            await self._board.load()
-            await self._look()
+            if self.open or clock() >= look_at:
+                await self._board.load()
+                await self._look()
+                look_at = clock() + IDLE_S
             for key in [k for k, readers in self._readers.items() if readers]:
                 await self._refresh(key)
             await asyncio.sleep(PAUSE_S)
