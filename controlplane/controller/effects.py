@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Protocol, assert_never
 
-from controlplane.core.action import Action, CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import Action, CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.detector import Sighting
 from controlplane.core.fact import NodeUsage
 
@@ -29,6 +29,9 @@ class Dispatcher(Protocol):
 
     def send_stop_confirmed(self, action: SendStopConfirmed) -> None:
         """Answer the session of this epoch."""
+
+    def send_relist(self, action: SendRelist) -> None:
+        """Ask the open session for its inventory, if it has had its full state."""
 
     def close_session(self, action: CloseSession) -> None:
         """End the session if it has this epoch or an older one."""
@@ -62,6 +65,8 @@ def _do(action: Action, dispatcher: Dispatcher) -> None:
             dispatcher.send_order(action)
         case SendStopConfirmed():
             dispatcher.send_stop_confirmed(action)
+        case SendRelist():
+            dispatcher.send_relist(action)
         case CloseSession():
             dispatcher.close_session(action)
         case _:

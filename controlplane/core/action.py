@@ -41,6 +41,12 @@ class SendStopConfirmed(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: StopConfirmed
 
 
+class SendRelist(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the open session for its inventory again."""
+
+    node: str
+
+
 class CloseSession(msgspec.Struct, frozen=True, kw_only=True):
     """End the node's session if it has this epoch or an older one."""
 
@@ -51,4 +57,4 @@ class CloseSession(msgspec.Struct, frozen=True, kw_only=True):
     """The node was removed: nothing is kept of it."""
 
 
-Action = SendFull | SendDelta | SendOrder | SendStopConfirmed | CloseSession
+Action = SendFull | SendDelta | SendOrder | SendStopConfirmed | SendRelist | CloseSession

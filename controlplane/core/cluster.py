@@ -47,6 +47,8 @@ class Volatile(msgspec.Struct, frozen=True, kw_only=True):
     usage: Mapping[str, NodeUsage] = {}
     retry_at: float = 0.0
     """Monotonic time of the next try to place what is pending without a change."""
+    relist_at: float = 0.0
+    """Monotonic time at which nodes are next asked what became of copies that should have ended."""
     retry_after: ReplicaId | None = None
     """The last try got as far as this replica and goes on behind it; None = it got through."""
 
@@ -107,6 +109,8 @@ class Cluster:
         """Replicas without a wanted assignment that shall have one."""
         self.crossing: set[ReplicaId] = set()
         """Replicas with an outgoing assignment that still serves."""
+        self.departing: set[ReplicaId] = set()
+        """Replicas with an outgoing assignment whose end is waited for."""
         self.open_tasks: set[str] = set()
         self.open_deployments: set[int] = set()
         self.rests_on: dict[str, set[tuple[str, str, int]]] = {}
@@ -169,8 +173,8 @@ class Cluster:
                     self.loads.pop(assignment.node, None)
                 if wants_place(record):
                     self.unplaced.add(record.id)
-                if record.outgoing is not None and not record.outgoing.ending:
-                    self.crossing.add(record.id)
+                if record.outgoing is not None:
+                    (self.departing if record.outgoing.ending else self.crossing).add(record.id)
             case Task() if not record.ended:
                 self.open_tasks.add(record.id)
             case Deployment() if record.state not in ENDED:
@@ -191,6 +195,7 @@ class Cluster:
                     self.loads.pop(assignment.node, None)
                 self.unplaced.discard(record.id)
                 self.crossing.discard(record.id)
+                self.departing.discard(record.id)
             case Task():
                 self.open_tasks.discard(record.id)
             case Deployment():

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 import msgspec
 
 from controlplane.core import assigning, detector, engine_health, failover, prepare, rollout, tasks
-from controlplane.core.action import CloseSession
+from controlplane.core.action import CloseSession, SendRelist
 from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage, Tick
 from controlplane.core.node import Node
+
+RELIST_S = 15.0
+"""A copy whose end is not reported for so long: its node is asked for its inventory, as often again."""
 
 
 def tick(draft: Draft, fact: Tick) -> None:
@@ -31,9 +34,23 @@ def tick(draft: Draft, fact: Tick) -> None:
         replica = draft.replica(key)
         if replica is not None:
             rollout.settle(draft, replica)
+    _ask_for_the_departed(draft)
     if draft.now.mono >= draft.volatile.retry_at:
         draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=draft.now.mono + failover.RETRY_S)
         failover.retry(draft)
+
+
+def _ask_for_the_departed(draft: Draft) -> None:
+    """A copy that was ended before its agent heard of it is never reported gone; the inventory shows that it is."""
+    if not draft.base.departing or draft.now.mono < draft.volatile.relist_at:
+        return
+    draft.volatile = msgspec.structs.replace(draft.volatile, relist_at=draft.now.mono + RELIST_S)
+    outgoing = [r.outgoing for r in (draft.replica(key) for key in draft.base.departing) if r is not None]
+    late = {a.node for a in outgoing if a is not None and a.ending and draft.now.wall - a.since >= RELIST_S}
+    for name in sorted(late):
+        node = draft.get(Node, name)
+        if node is not None and node.state == "online":
+            draft.act(SendRelist(node=name))
 
 
 def _judge(draft: Draft, fact: Tick) -> None:

@@ -8,13 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.detector import Sighting
 from controlplane.core.fact import NodeUsage
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.link.session import Session
-from protocol.messages import ComeBack, Heartbeat
+from protocol.messages import ComeBack, Heartbeat, Relist
 from protocol.names import ReplicaId
 
 MIB = 1024 * 1024
@@ -179,6 +179,12 @@ class Hub:
         session = self._session(action.node, action.session_epoch)
         if session is not None:
             session.send(action.confirmed)
+
+    def send_relist(self, action: SendRelist) -> None:
+        """See `Dispatcher.send_relist`."""
+        session = self._session(action.node)
+        if session is not None and session.has_full:
+            session.send(Relist())
 
     def close_session(self, action: CloseSession) -> None:
         """See `Dispatcher.close_session`."""

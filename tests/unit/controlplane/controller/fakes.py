@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from controlplane.core import detector
-from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.detector import Sighting
 from controlplane.core.fact import NodeUsage
@@ -64,6 +64,9 @@ class FakeRopes:
         self._note(action)
 
     def send_stop_confirmed(self, action: SendStopConfirmed) -> None:
+        self._note(action)
+
+    def send_relist(self, action: SendRelist) -> None:
         self._note(action)
 
     def close_session(self, action: CloseSession) -> None:

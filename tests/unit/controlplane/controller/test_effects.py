@@ -1,7 +1,7 @@
 """Actions are carried out in order, each by its own method; one that fails does not keep the others."""
 
 from controlplane.controller.effects import carry_out
-from controlplane.core.action import Action, CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import Action, CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from protocol.messages import StopConfirmed, TaskOrder
 from tests.unit.controlplane.controller.fakes import FakeRopes
 
@@ -9,6 +9,7 @@ ACTIONS: list[Action] = [
     SendFull(node="n", session_epoch=1, incarnation=1, revision=1, replicas=()),
     SendDelta(node="n", incarnation=1, revision=2),
     SendOrder(node="n", order=TaskOrder(task="t1", kind="pull", image="i")),
+    SendRelist(node="n"),
     SendStopConfirmed(node="n", session_epoch=1, confirmed=StopConfirmed(incarnation=1, revision=1)),
     CloseSession(node="n", session_epoch=1, reason="removed"),
 ]

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from controlplane.core import liveness
 from controlplane.core.command import Deploy, RemoveProject
 from protocol.spec import PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service
@@ -52,3 +53,17 @@ def test_a_lost_node_ends_the_start_of_a_copy_that_was_replaced_before_it_ran() 
     world.power_off(replica.outgoing.node)
     world.run(20.0)
     assert world.cluster.tasks[start].state == "failed"
+
+
+def test_a_node_is_asked_for_a_copy_it_never_knew() -> None:
+    world = World()
+    world.send(Deploy(spec=a_project("shop", FIXED)))
+    world.until(lambda: world.all_running(count=1))
+    agent = world.agents[world.states()[0][2]]
+    agent.running.clear()
+    agent.desired.clear()
+    world.send(RemoveProject(project="shop"))
+    world.run(10.0)
+    assert world.cluster.projects, "it waits for the word of the node"
+    world.until(lambda: not world.cluster.projects, 2 * liveness.RELIST_S)
+    assert world.cluster.open_tasks == set()

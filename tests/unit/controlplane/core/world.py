@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from controlplane.core import center, detector
-from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.cluster import KEYS, UNSTORED, Cluster, Meta, Volatile
 from controlplane.core.command import Command, CreateTicket, Deploy, OpenSession, Register
 from controlplane.core.deployment import ENDED
 from controlplane.core.detector import Sighting
-from controlplane.core.fact import Fact, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
+from controlplane.core.fact import Fact, Listed, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica, ref
 from protocol.messages import Capacity, ContainerRef, ContainerReport, Health, Hello, TaskUpdate, Versions
@@ -240,6 +240,15 @@ class World:
                     agent.desired.pop(gone, None)
             case SendOrder():
                 agent.orders.append(action.order.task)
+            case SendRelist():
+                self.send(
+                    Listed(
+                        node=agent.name,
+                        session_epoch=agent.epoch,
+                        containers=tuple(self._reports(agent)),
+                        engine_ok=True,
+                    )
+                )
             case CloseSession() | SendStopConfirmed():
                 pass
 

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from controlplane.core.action import CloseSession, SendFull, SendOrder, SendStopConfirmed
+from controlplane.core.action import CloseSession, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.link.hub import SUPERSEDED, Hub
 from controlplane.link.session import Session
 from controlplane.link.wire import Closed
 from protocol.codec import decode_from_center
-from protocol.messages import ContainerBeat, FromCenter, Heartbeat, StopConfirmed, TaskOrder
+from protocol.messages import ContainerBeat, FromCenter, Heartbeat, Relist, StopConfirmed, TaskOrder
 
 ORDER = SendOrder(node="n", order=TaskOrder(task="t1", kind="pull", image="i"))
 
@@ -164,6 +164,16 @@ async def test_what_is_for_one_epoch_goes_to_no_other(bench: Bench) -> None:
     bench.hub.send_order(ORDER)
     bench.hub.send_order(SendOrder(node="stranger", order=ORDER.order))
     assert await sent(session) == [], "orders come after the full state"
+
+
+async def test_the_inventory_is_asked_for_once_the_full_state_is_there(bench: Bench) -> None:
+    session = bench.session()
+    bench.hub.send_relist(SendRelist(node="n"))
+    bench.hub.send_relist(SendRelist(node="stranger"))
+    assert await sent(session) == []
+    bench.hub.send_full(SendFull(node="n", session_epoch=1, incarnation=1, revision=1, replicas=()))
+    bench.hub.send_relist(SendRelist(node="n"))
+    assert (await sent(session))[1] == Relist()
 
 
 async def test_orders_follow_the_full_state(bench: Bench) -> None:
