@@ -17,22 +17,17 @@ from controlplane.core.port_rest import PortRest
 from controlplane.core.record import Record
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.task import KEPT, Task
-from nodeagent.core.steps import Create, Restart, Start, Step
+from nodeagent.core.steps import Create, Start, Step
 from protocol.names import ReplicaId
-from tests.simulation.engine import Box, Engine
 from tests.simulation.obedience import Obedience
+from tests.simulation.running import Running
 
 if TYPE_CHECKING:
-    from nodeagent.core.steps import ReplicaStep
     from tests.simulation.machine import Machine
     from tests.simulation.world import World
 
-STALE_S = 10.0
-"""A container nobody wants is gone so long after its node came back (S5, L5)."""
-SLACK_S = 1.5
-"""Frames on their way, a step under way, and the second in which we look."""
-FAREWELL_S = 66.0 + 10.0
-"""A removed agent asks once a minute."""
+AT_ONCE = 200
+"""Tasks that may end in one decision, beyond those kept."""
 OFFLINE_S = 15.0
 OFFLINE_LATEST_S = 15.5
 
@@ -51,9 +46,7 @@ class Safety:
         self._written: set[tuple[type[Record], Any]] = set()
         self._epochs: dict[ReplicaId, int] = {}
         self._over: set[tuple[ReplicaId, int]] = set()
-        self._alive: dict[ReplicaId, dict[str, tuple[Engine, Box]]] = {}
-        self._stale: dict[str, tuple[Engine, Box, float, float]] = {}
-        """Container -> engine, container, since when nobody wants it, seconds it may take to stop."""
+        self.running = Running(world)
         self.obedience = Obedience()
         self._left_online: dict[str, float] = {}
         self._born: dict[str, float] = {}
@@ -84,7 +77,7 @@ class Safety:
         for record in changes.drops:
             if isinstance(record, Replica):
                 self._assignments_over(record, None)
-                self._look_again(record.id)
+                self.running.look_again(record.id)
 
     def _check_record(self, record: Record, old: Record | None) -> None:
         match record, old:
@@ -107,8 +100,7 @@ class Safety:
         self._events.clear()
         self._written.clear()
         if not self.forgiving:
-            for key in list(self._alive):
-                self._look_again(key)
+            self.running.look_at_all()
 
     # -- records ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +136,7 @@ class Safety:
                 self._check_identity(key, was, assignment)
         if old is not None:
             self._assignments_over(old, new)
-        self._look_again(key)
+        self.running.look_again(key)
 
     def _check_former(self, new: Replica, old: Replica | None) -> None:
         """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more."""
@@ -270,40 +262,7 @@ class Safety:
         if node is not None and old.wanted.state == "interrupted":
             assert not node.held, f"S21: {new.id} is moved away from {node.name} while the guard holds"
 
-    # -- containers -------------------------------------------------------------------------------------------------
-
-    def started(self, engine: Engine, box: Box) -> None:
-        """A container's process began."""
-        key = box.ref.id
-        alive = self._alive.setdefault(key, {})
-        for other_engine, other in alive.values():
-            assert other.ref.epoch != box.ref.epoch, (
-                f"S7: {key} epoch {box.ref.epoch} runs twice: {other.id} on {other_engine.node}, {box.id}"
-            )
-        alive[box.id] = (engine, box)
-        self._judge(engine, box)
-
-    def ended(self, engine: Engine, box: Box) -> None:
-        """It ended."""
-        self._alive.get(box.ref.id, {}).pop(box.id, None)
-        self._stale.pop(box.id, None)
-
-    def stopping(self, engine: Engine, box: Box, step: "ReplicaStep") -> None:
-        """Its agent stops it."""
-        if self.forgiving or self._world.center is None:
-            return
-        found = self._wanted(engine, box)
-        if found is None or found.ending:
-            return
-        if isinstance(step, Restart):
-            ordered = any(t.kind == "restart" and t.target == box.ref for t in self._cluster.tasks.values())
-            assert ordered or box.health == "unhealthy" or box.was_unhealthy, (
-                f"S8: {box.ref} is restarted for no reason"
-            )
-            return
-        raise AssertionError(
-            f"S8: {box.ref} is stopped on {engine.node} by {type(step).__name__} although it is wanted"
-        )
+    # -- agents -------------------------------------------------------------------------------------------------------
 
     def begun(self, machine: "Machine", step: Step) -> None:
         """An agent begins a step."""
@@ -318,27 +277,6 @@ class Safety:
                 f"S6: {machine.name} starts {step.ref}, which it was not told"
             )
 
-    def _wanted(self, engine: Engine, box: Box) -> Assignment | None:
-        replica = self._cluster.replicas.get(box.ref.id)
-        if replica is None:
-            return None
-        for assignment in replica.assignments:
-            if (assignment.epoch, assignment.node) == (box.ref.epoch, engine.node):
-                return assignment
-        return None
-
-    def _look_again(self, key: ReplicaId) -> None:
-        for engine, box in self._alive.get(key, {}).values():
-            self._judge(engine, box)
-
-    def _judge(self, engine: Engine, box: Box) -> None:
-        found = self._wanted(engine, box)
-        if found is not None and not found.ending:
-            self._stale.pop(box.id, None)
-        elif box.id not in self._stale:
-            grace_s = box.want.spec.stop_grace_s
-            self._stale[box.id] = (engine, box, self._world.clock.now, max(STALE_S, grace_s + 5.0))
-
     # -- time -------------------------------------------------------------------------------------------------------
 
     def second(self) -> None:
@@ -347,20 +285,9 @@ class Safety:
         if world.center is None or world.center.process.stopped or self.forgiving:
             return
         self._check_store()
+        assert not world.center.writer.status.faults, "an action of the Center failed"
         now = world.clock.now
-        for engine, box, since, limit_s in list(self._stale.values()):
-            machine = world.machines[engine.node]
-            opened = world.opened.get(engine.node)
-            if machine.removed:
-                opened, limit_s = max(since, machine.well_since), FAREWELL_S
-            if opened is None:
-                continue
-            late_s = now - max(since, machine.well_since, opened, world.disturbed_at) - limit_s - SLACK_S
-            if late_s > 0 and world.opened_session(engine.node) is not None:
-                raise AssertionError(
-                    f"S5/L5: {box.ref.id} epoch {box.ref.epoch} still runs on {engine.node}, unwanted for"
-                    f" {now - since:.1f} s, its node is back for {now - opened:.1f} s"
-                )
+        self.running.second()
         self._check_silences(now)
         for machine in world.machines.values():
             self.obedience.check(machine)
@@ -391,10 +318,9 @@ class Safety:
         rows = {key: row for key, row in self._world.store.rows.items() if KEYS[key[0]][0] != "meta"}
         if not center.process.stopped:
             assert tables.keys() == rows.keys(), f"S2: on disk and in memory differ: {tables.keys() ^ rows.keys()}"
-        assert len(center.cluster.tasks) <= KEPT + len(center.cluster.open_tasks) + 1, "S20: tasks are not bounded"
+        ended = len(center.cluster.tasks) - len(center.cluster.open_tasks)
+        assert ended <= KEPT + AT_ONCE, f"S20: {ended} tasks that ended are kept"
 
     @property
     def _cluster(self) -> Cluster:
-        center = self._world.center or self._world.last_center
-        assert center is not None
-        return center.cluster
+        return self._world.cluster

@@ -46,7 +46,7 @@ class Obedience:
     def check(self, machine: "Machine") -> None:
         """S6: what the agent obeys never goes back, and is what the Center said at that revision."""
         agent = machine.agent
-        if agent is None:
+        if agent is None or agent.state.removed:
             return
         if machine.disk.lost:
             machine.disk.lost = False

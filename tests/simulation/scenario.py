@@ -159,7 +159,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 def scenario(seed: int, minutes: float) -> Scenario:
     """The run of this seed. A longer run begins with what a shorter one does."""
     chance = random.Random(f"scenario {seed}")
-    nodes = chance.choice((3, 3, 4, 4, 5, 5, 6, 7, 8, 10, 14, 20))
+    nodes = chance.choice((3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 8, 10, 14, 20))
     cycle_s = min(CYCLE_S, minutes * 60.0)
     faults: list[Fault] = []
     acts: list[Act] = []

@@ -369,19 +369,26 @@ class World:
     def _started(self, engine: Engine, box: Box) -> None:
         self.counts.starts += 1
         self.tell("start", f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id})")
-        self.safety.started(engine, box)
+        self.safety.running.started(engine, box)
 
     def _stopping(self, engine: Engine, box: Box, step: ReplicaStep) -> None:
         self.tell(type(step).__name__.lower(), f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id})")
-        self.safety.stopping(engine, box, step)
+        self.safety.running.stopping(engine, box, step)
 
     def _ended(self, engine: Engine, box: Box) -> None:
         self.tell("ended", f"{box.ref.id} epoch {box.ref.epoch} on {engine.node} ({box.id}) {box.exit_code}")
-        self.safety.ended(engine, box)
+        self.safety.running.ended(engine, box)
 
     def _begun(self, machine: Machine, step: Step) -> None:
         self.safety.begun(machine, step)
         self.liveness.begun(machine, step)
+
+    @property
+    def cluster(self) -> Cluster:
+        """What the Center knows, or knew when it died."""
+        center = self.center or self.last_center
+        assert center is not None
+        return center.cluster
 
     @property
     def wall(self) -> float:
