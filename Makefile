@@ -34,7 +34,7 @@ unit: $(TOOLS) ## unit tests
 	$(PYTEST) -q tests/unit
 
 simulate: $(TOOLS) ## 500 seeds of one simulated hour each
-	ROPE_SIM_SEEDS=500 ROPE_SIM_MINUTES=60 $(PYTEST) -q -n 2 tests/simulation/test_simulation.py
+	$(PYTHON) -m tests.simulation --seeds 500 --minutes 60
 
 loopback: $(TOOLS) ## real sockets, fake Docker
 	$(PYTEST) -q tests/loopback

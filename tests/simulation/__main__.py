@@ -1,9 +1,12 @@
-"""`python -m tests.simulation SEED [--minutes N] [--shrink]`: replay one seed; print its story; shrink it."""
+"""`python -m tests.simulation SEED [--minutes N] [--shrink]`: replay one seed; print its story; shrink it.
+
+With `--seeds N` instead: play N of them, from `--first` on, and print the totals.
+"""
 
 import argparse
 import sys
-import time
 
+from tests.simulation.fleet import run_all
 from tests.simulation.scenario import scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.story import told
@@ -13,21 +16,31 @@ from tests.simulation.world import Violation, World
 def main() -> int:
     """Exit code 1 when an invariant does not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("seed", type=int)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("seed", type=int, nargs="?", help="the one to play")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of simulated time, for each seed")
     parser.add_argument("--shrink", action="store_true", help="leave out faults and nodes that the failure needs not")
     parser.add_argument("--lines", type=int, default=60, help="lines of the story")
+    parser.add_argument("--seeds", type=int, default=0, help="so many seeds instead of one")
+    parser.add_argument("--first", type=int, default=0, help="with --seeds: the first of them")
+    parser.add_argument("--jobs", type=int, default=0, help="with --seeds: processes; 0 = one for each core")
     given = parser.parse_args()
-    plan = scenario(given.seed, given.minutes)
-    began = time.monotonic()
+    if given.seeds:
+        return 1 if run_all(range(given.first, given.first + given.seeds), given.minutes, given.jobs) else 0
+    if given.seed is None:
+        parser.error("a SEED, or --seeds N")
+    return _play(given.seed, given.minutes, given.lines, shorter=given.shrink)
+
+
+def _play(seed: int, minutes: float, lines_max: int, *, shorter: bool) -> int:
+    plan = scenario(seed, minutes)
     try:
         counts = World(plan).run()
     except Violation as violation:
-        if given.shrink:
+        if shorter:
             plan, violation = shrink(plan, violation, say=lambda text: print(text, file=sys.stderr))
-        print(told(plan, violation, given.lines))
+        print(told(plan, violation, lines_max))
         return 1
-    print(f"seed {given.seed}: {counts} in {time.monotonic() - began:.2f} s, no violation")
+    print(f"seed {seed}: no violation; {counts}")
     return 0
 
 

@@ -1,0 +1,54 @@
+"""Many seeds on all cores, and what they came to in one line: for `make simulate` and long runs."""
+
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+
+import msgspec
+
+from tests.simulation.scenario import scenario
+from tests.simulation.story import told
+from tests.simulation.world import Counts, Violation, World
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one seed. `story`: "" = every invariant held."""
+
+    seed: int
+    counts: Counts
+    cpu_s: float
+    story: str = ""
+
+
+def run_one(seed: int, minutes: float) -> Run:
+    """Play one seed."""
+    began = time.process_time()
+    world = World(scenario(seed, minutes))
+    try:
+        world.run()
+    except Violation as violation:
+        story = told(world.scenario, violation, 40)
+        return Run(seed=seed, counts=world.counts, cpu_s=time.process_time() - began, story=story)
+    return Run(seed=seed, counts=world.counts, cpu_s=time.process_time() - began)
+
+
+def run_all(seeds: Iterable[int], minutes: float, jobs: int) -> int:
+    """Play them, print the stories of those that fail and the totals; gives the number of violations."""
+    began, runs = time.monotonic(), []
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        for run in pool.map(run_one, seeds, repeat(minutes)):
+            runs.append(run)
+            if run.story:
+                print(run.story, flush=True)
+    failed = sum(bool(run.story) for run in runs)
+    counts = [run.counts for run in runs]
+    hours = sum(c.seconds for c in counts) / 3600.0
+    print(
+        f"{len(runs)} seeds, {hours:,.1f} simulated hours: {sum(c.events for c in counts):,} events, "
+        f"{sum(c.faults for c in counts):,} faults, {sum(c.acts for c in counts):,} commands of people, "
+        f"{sum(c.commits for c in counts):,} commits, {sum(c.starts for c in counts):,} starts of containers; "
+        f"{sum(run.cpu_s for run in runs):,.0f} CPU seconds, {time.monotonic() - began:,.0f} s; {failed} violations"
+    )
+    return failed
