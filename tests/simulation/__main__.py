@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from tests.simulation.fleet import run_all
-from tests.simulation.scenario import scenario
+from tests.simulation.scenario import Scenario, narrowed, scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.story import told
 from tests.simulation.world import Violation, World
@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", help="the one to play")
     parser.add_argument("--minutes", type=float, default=10.0, help="of simulated time, for each seed")
     parser.add_argument("--shrink", action="store_true", help="leave out faults and nodes that the failure needs not")
+    parser.add_argument("--nodes", type=int, default=0, help="another number of nodes")
+    parser.add_argument("--faults", type=_numbers, help="only these faults, by number: 3,17")
+    parser.add_argument("--acts", type=_numbers, help="only these acts of people, by number")
     parser.add_argument("--lines", type=int, default=60, help="lines of the story")
     parser.add_argument("--seeds", type=int, default=0, help="so many seeds instead of one")
     parser.add_argument("--first", type=int, default=0, help="with --seeds: the first of them")
@@ -28,11 +31,15 @@ def main() -> int:
         return 1 if run_all(range(given.first, given.first + given.seeds), given.minutes, given.jobs) else 0
     if given.seed is None:
         parser.error("a SEED, or --seeds N")
-    return _play(given.seed, given.minutes, given.lines, shorter=given.shrink)
+    plan = narrowed(scenario(given.seed, given.minutes), given.nodes, given.faults, given.acts)
+    return _play(plan, given.lines, shorter=given.shrink)
 
 
-def _play(seed: int, minutes: float, lines_max: int, *, shorter: bool) -> int:
-    plan = scenario(seed, minutes)
+def _numbers(text: str) -> frozenset[int]:
+    return frozenset(int(number) for number in text.split(",") if number)
+
+
+def _play(plan: Scenario, lines_max: int, *, shorter: bool) -> int:
     try:
         counts = World(plan).run()
     except Violation as violation:
@@ -40,7 +47,7 @@ def _play(seed: int, minutes: float, lines_max: int, *, shorter: bool) -> int:
             plan, violation = shrink(plan, violation, say=lambda text: print(text, file=sys.stderr))
         print(told(plan, violation, lines_max))
         return 1
-    print(f"seed {seed}: no violation; {counts}")
+    print(f"seed {plan.seed}: no violation; {counts}")
     return 0
 
 

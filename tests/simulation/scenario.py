@@ -5,6 +5,7 @@ is what makes a failing run shrink.
 """
 
 import random
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -124,6 +125,7 @@ REPAIR_SHARE = 0.36
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Something breaks. `node`: a number that picks the machine. `lasts_s`: until it is mended."""
 
+    number: int
     at: float
     kind: FaultKind
     node: int
@@ -134,6 +136,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """A person does something."""
 
+    number: int
     at: float
     kind: ActKind
     salt: int
@@ -156,6 +159,18 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         return min(CYCLE_S, self.minutes * 60.0)
 
 
+def narrowed(
+    plan: Scenario, nodes: int = 0, faults: Collection[int] | None = None, acts: Collection[int] | None = None
+) -> Scenario:
+    """The run with other numbers of nodes, and only these of its faults and acts."""
+    return msgspec.structs.replace(
+        plan,
+        nodes=nodes or plan.nodes,
+        faults=plan.faults if faults is None else tuple(f for f in plan.faults if f.number in faults),
+        acts=plan.acts if acts is None else tuple(a for a in plan.acts if a.number in acts),
+    )
+
+
 def scenario(seed: int, minutes: float) -> Scenario:
     """The run of this seed. A longer run begins with what a shorter one does."""
     chance = random.Random(f"scenario {seed}")
@@ -171,13 +186,12 @@ def scenario(seed: int, minutes: float) -> Scenario:
         while (at := at + chance.expovariate(1.0 / pace_s)) < end:
             kind = chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
             lasts_s = chance.choice((1.0, 5.0, 12.0, 25.0, 60.0)) * chance.uniform(0.5, 1.5)
-            faults.append(
-                Fault(at=at, kind=kind, node=chance.randrange(1 << 16), lasts_s=lasts_s, salt=chance.getrandbits(32))
-            )
+            node, salt = chance.randrange(1 << 16), chance.getrandbits(32)
+            faults.append(Fault(number=len(faults), at=at, kind=kind, node=node, lasts_s=lasts_s, salt=salt))
         at = begin
         while (at := at + chance.expovariate(1.0 / 12.0)) < end:
             kind_ = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
-            acts.append(Act(at=at, kind=kind_, salt=chance.getrandbits(32)))
+            acts.append(Act(number=len(acts), at=at, kind=kind_, salt=chance.getrandbits(32)))
         drills.append(chance.choice(("power", "cut", "center", "all_cut", "none")))
     return Scenario(
         seed=seed, minutes=minutes, nodes=nodes, faults=tuple(faults), acts=tuple(acts), drills=tuple(drills)

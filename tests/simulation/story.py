@@ -1,17 +1,17 @@
-"""A failing run as text: what was broken when, and the last that happened."""
+"""A failing run as text: what was broken when, the last that happened, and how to play it again."""
 
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import Violation
 
 
-def told(scenario: Scenario, violation: Violation, lines_max: int = 60) -> str:
+def told(plan: Scenario, violation: Violation, lines_max: int = 60) -> str:
     """The story, newest last."""
-    faults = [f"  {f.at:9.3f}  {f.kind} node {f.node} for {f.lasts_s:.1f} s" for f in scenario.faults]
-    acts = [f"  {a.at:9.3f}  {a.kind}" for a in scenario.acts]
+    faults = [f"  {f.at:9.3f}  #{f.number} {f.kind} node {f.node} for {f.lasts_s:.1f} s" for f in plan.faults]
+    acts = [f"  {a.at:9.3f}  #{a.number} {a.kind}" for a in plan.acts]
     return "\n".join(
         (
-            f"seed {scenario.seed}, {scenario.nodes} nodes, {scenario.minutes:g} min: {violation.text}",
-            f"again: python -m tests.simulation {scenario.seed} --minutes {scenario.minutes:g}",
+            f"seed {plan.seed}, {plan.nodes} nodes, {plan.minutes:g} min: {violation.text}",
+            f"again: {again(plan)}",
             "faults:",
             *faults,
             "people:",
@@ -20,3 +20,16 @@ def told(scenario: Scenario, violation: Violation, lines_max: int = 60) -> str:
             *(f"  {line}" for line in violation.lines[-lines_max:]),
         )
     )
+
+
+def again(plan: Scenario) -> str:
+    """The command that plays exactly this run."""
+    whole = scenario(plan.seed, plan.minutes)
+    words = [f"python -m tests.simulation {plan.seed} --minutes {plan.minutes:g}"]
+    if plan.nodes != whole.nodes:
+        words.append(f"--nodes {plan.nodes}")
+    if plan.faults != whole.faults:
+        words.append(f"--faults '{','.join(str(f.number) for f in plan.faults)}'")
+    if plan.acts != whole.acts:
+        words.append(f"--acts '{','.join(str(a.number) for a in plan.acts)}'")
+    return " ".join(words)

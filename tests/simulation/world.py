@@ -78,7 +78,7 @@ class World:
         """When the Center last began, or ended, being dead, stopped or unable to commit."""
         self.raging = True
         self._lines: deque[str] = deque(maxlen=LINES_MAX)
-        self._mends: dict[int, Any] = {}
+        self._mends: dict[int, tuple[Fault, faults.Mend]] = {}
         self._connections = 0
         self._generation = 0
         self.chance = random.Random(f"world {scenario.seed}")
@@ -128,8 +128,8 @@ class World:
 
     def _plan(self) -> None:
         scenario = self.scenario
-        for number, fault in enumerate(scenario.faults):
-            self.clock.at(fault.at, self._break, number, fault)
+        for fault in scenario.faults:
+            self.clock.at(fault.at, self._break, fault)
         for act in scenario.acts:
             self.clock.at(act.at, self._act, act)
         cycle_s = scenario.cycle_s
@@ -162,18 +162,18 @@ class World:
     def _rage(self) -> None:
         self.raging = True
 
-    def _break(self, number: int, fault: Fault) -> None:
+    def _break(self, fault: Fault) -> None:
         self.counts.faults += 1
-        self.tell("fault", f"#{number} {fault.kind} node {fault.node} for {fault.lasts_s:.1f} s")
+        self.tell("fault", f"#{fault.number} {fault.kind} node {fault.node} for {fault.lasts_s:.1f} s")
         mend = faults.begin(self, fault)
         if mend is not None:
-            self._mends[number] = mend
-            self.clock.after(fault.lasts_s, self._mend, number)
+            self._mends[fault.number] = (fault, mend)
+            self.clock.after(fault.lasts_s, self._mend, fault.number)
 
     def _mend(self, number: int) -> None:
-        mend = self._mends.pop(number, None)
-        if mend is not None:
-            self.tell("mended", f"#{number} {self.scenario.faults[number].kind}")
+        fault, mend = self._mends.pop(number, (None, None))
+        if fault is not None and mend is not None:
+            self.tell("mended", f"#{number} {fault.kind}")
             mend()
             self.note_wellness()
 
