@@ -38,8 +38,8 @@ SILENCE_S = 15.0
 """A Center that sent nothing for so long is gone; it answers each heartbeat."""
 SEND_S = 10.0
 """A frame that cannot be written for so long: the line is dead."""
-PULSES = 2
-"""Signs of life between two heartbeats: silence begins at most 1.9 s before a line is cut, not 5.5 s."""
+PULSES = 3
+"""Signs of life between two heartbeats: silence begins at most 1.4 s before a line is cut, not 5.5 s."""
 HEARTBEAT_MIN_S = 0.05
 HEARTBEAT_MAX_S = 60.0
 

@@ -30,15 +30,15 @@ def places(replicas: dict[str, ReplicaView]) -> dict[str, tuple[str | None, int]
 
 
 @pytest.mark.parametrize("how", ["cable pulled", "switch dead"])
-def test_a_line_dead_for_12_s_moves_nothing(deployed: Cluster, record: Record, how: str) -> None:
+def test_a_line_dead_for_a_moment_moves_nothing(deployed: Cluster, record: Record, how: str) -> None:
     cluster, host = deployed, deployed.node(CUT).host
     before, was, after = places(cluster.replicas("cable")), moments(cluster.containers()), cluster.api.last_event()
-    assert sum(node == CUT for node, _ in before.values()) == 2
+    assert sum(node == CUT for node, _ in before.values()) == 2, cluster.told()
     host.cut() if how == "cable pulled" else host.lose_packets()
     time.sleep(BLINK_S)
     host.mend()
     took_s = cluster.wait_online(CUT)
-    record(f"{how.capitalize()} for 12 s: nothing moves", "line back → node online", took_s)
+    record(f"{how.capitalize()} for {BLINK_S:.0f} s: nothing moves", "line back → node online", took_s)
     cluster.wait_answering("cable")
     kinds = [e.kind for e in cluster.story(after) if e.node == CUT]
     assert "node.suspect" in kinds and "node.offline" not in kinds
