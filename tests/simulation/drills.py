@@ -9,6 +9,10 @@ from tests.simulation.scenario import DrillKind
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+OFFLINE_S = 15.8
+"""After the last frame a node is offline, and its replicas have their successors (15.5 s, and a tick)."""
+RUNNING_S = 22.0
+"""And they run: 20 s, and what a pull may take that was begun when the node fell silent."""
 OUT_S = 40.0
 """How long a drill's fault lasts."""
 
@@ -82,7 +86,6 @@ def _lose_one(world: "World", kind: DrillKind, seconds: float) -> None:
         for r in center.cluster.replicas.values()
         if r.wanted is not None and r.wanted.node == name and _may_move(world, r.id)
     ]
-    heard = world.heard[name]
     if kind == "power":
         machine.power_off()
     else:
@@ -90,6 +93,11 @@ def _lose_one(world: "World", kind: DrillKind, seconds: float) -> None:
     world.note_wellness()
 
     def offline() -> None:
+        heard = world.heard[name]  # a frame may have been on its way when the line was cut
+        if world.clock.now < heard + OFFLINE_S:
+            world.clock.at(heard + OFFLINE_S, offline)
+            return
+        world.clock.at(heard + RUNNING_S, running)
         assert center.cluster.nodes[name].state == "offline", f"L2: {name} is {center.cluster.nodes[name].state}"
         for key in movable:
             replica = center.cluster.replicas[key]
@@ -110,8 +118,7 @@ def _lose_one(world: "World", kind: DrillKind, seconds: float) -> None:
         machine.line.set(up_cut=False, down_cut=False)
         world.note_wellness()
 
-    world.clock.at(heard + 15.55 + 0.25, offline)
-    world.clock.at(heard + 20.0 + 2.0, running)
+    world.clock.at(world.heard[name] + OFFLINE_S, offline)
     world.clock.after(seconds, mend)
     world.clock.after(seconds + 28.0, world.liveness.check_calm, f"after {name} was lost and came back")
 

@@ -232,14 +232,13 @@ def _impostor(world: "World", machine: Machine, chance: random.Random) -> Mend:
     """The agent comes up with another node's id but its own key."""
     others = [m for m in world.machines.values() if m is not machine]
     machine.kill_agent()
-    true = machine.identity
-    victim = chance.choice(others).identity
-    machine.identity = msgspec.structs.replace(true, agent_id=victim.agent_id)
+    victim = chance.choice(others).true_identity
+    machine.identity = msgspec.structs.replace(machine.true_identity, agent_id=victim.agent_id)
     machine.start_agent()
 
     def mend() -> None:
         machine.kill_agent()
-        machine.identity = true
+        machine.identity = machine.true_identity
         machine.start_agent()
 
     return mend

@@ -43,6 +43,7 @@ class Safety:
         self._event: Fact | Command | None = None
         self._events: dict[int, tuple[Outcome | None, Fact | Command | None, float]] = {}
         self._decided_at = 0.0
+        self._before: dict[ReplicaId, Replica] = {}
         self._written: set[tuple[type[Record], Any]] = set()
         self._epochs: dict[ReplicaId, int] = {}
         self._over: set[tuple[ReplicaId, int]] = set()
@@ -71,6 +72,7 @@ class Safety:
         self._written.update((type(r), KEYS[type(r)][1](r)) for r in (*changes.puts, *changes.drops))
         if self.forgiving:
             return
+        self._before = {r.id: r for r in before if isinstance(r, Replica)}
         olds = dict(zip((id(r) for r in (*changes.puts, *changes.drops)), before, strict=True))
         for record in changes.puts:
             self._check_record(record, olds[id(record)])
@@ -91,7 +93,7 @@ class Safety:
             case Deployment(), Deployment() if old.state in ENDED:
                 assert record.state == old.state, f"S16: deployment {old.id} {old.state} -> {record.state}"
             case PortRest(), _:
-                self._check_rest(record)
+                self._check_rest(record, waited=isinstance(old, PortRest) and old.until is None)
             case _:
                 pass
 
@@ -163,10 +165,14 @@ class Safety:
         if isinstance(event, TaskReported) and event.update.task == task.id:
             assert event.node == task.node, f"S14: {event.node} changed {task.id} of {task.node}"
 
-    def _check_rest(self, rest: PortRest) -> None:
+    def _check_rest(self, rest: PortRest, *, waited: bool) -> None:
+        """Only its own node's word frees a port; what no agent was ever told of needs no word."""
         event = self._event
-        if isinstance(event, Reported | Listed | TaskReported) and rest.until is not None and rest.holder.project:
-            assert event.node == rest.node, f"S14: {event.node} confirmed a port of {rest.node}"
+        if rest.until is None or not isinstance(event, Reported | Listed | TaskReported) or event.node == rest.node:
+            return
+        holder = self._before.get(rest.holder.id)
+        told = holder is not None and any(a.epoch == rest.holder.epoch and not a.hold for a in holder.assignments)
+        assert not (waited or told), f"S14: {event.node} confirmed a port of {rest.node}"
 
     def _check_ports(self, replica: Replica, made: Assignment) -> None:
         """S11, when an epoch is made: against the records, and against what truly holds the port."""

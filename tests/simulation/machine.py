@@ -26,6 +26,8 @@ class Machine:
     ) -> None:
         self.name = identity.node
         self.identity = identity
+        self.true_identity = identity
+        """Who it is, whoever it says it is."""
         self.clock = clock
         self.chance = random.Random(seed)
         self.line = Line(clock, self.chance)

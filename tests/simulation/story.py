@@ -3,11 +3,19 @@
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.world import Violation
 
+TOLD_S = 600.0
+"""Faults and acts are told from so long before the violation."""
+
 
 def told(plan: Scenario, violation: Violation, lines_max: int = 60) -> str:
     """The story, newest last."""
-    faults = [f"  {f.at:9.3f}  #{f.number} {f.kind} node {f.node} for {f.lasts_s:.1f} s" for f in plan.faults]
-    acts = [f"  {a.at:9.3f}  #{a.number} {a.kind}" for a in plan.acts]
+    since, at = violation.at - TOLD_S, violation.at
+    faults = [
+        f"  {f.at:9.3f}  #{f.number} {f.kind} node {f.node} for {f.lasts_s:.1f} s"
+        for f in plan.faults
+        if since <= f.at <= at
+    ]
+    acts = [f"  {a.at:9.3f}  #{a.number} {a.kind}" for a in plan.acts if since <= a.at <= at]
     return "\n".join(
         (
             f"seed {plan.seed}, {plan.nodes} nodes, {plan.minutes:g} min: {violation.text}",

@@ -40,11 +40,12 @@ BACKUP_AGE = 30
 
 
 class Violation(AssertionError):
-    """An invariant does not hold. `lines`: what happened last."""
+    """An invariant does not hold. `at`: seconds since the world began. `lines`: what happened last."""
 
-    def __init__(self, text: str, lines: list[str]) -> None:
+    def __init__(self, text: str, at: float, lines: list[str]) -> None:
         super().__init__(text)
         self.text = text
+        self.at = at
         self.lines = lines
 
 
@@ -113,7 +114,7 @@ class World:
             self.safety.check_all()
         except AssertionError as error:
             self.tell("violation", str(error))
-            raise Violation(str(error), list(self._lines)) from error
+            raise Violation(str(error), self.clock.now, list(self._lines)) from error
         self.counts.seconds = end
         self.counts.commits = self.store.commits
         return self.counts
