@@ -13,12 +13,6 @@ from controlplane.core.placement import Placed, Unplaced
 from controlplane.core.project import Project, data_node
 from controlplane.core.replica import Assignment, Replica, moved
 
-FLIGHTS_MAX = 3
-FLIGHTS_WITHIN_S = 600.0
-"""A replica is moved away from lost nodes so often within so many seconds: when nodes come and go, more moves hurt
-more than they heal (notes/reliability.md, migration gate).
-"""
-
 RETRY_S = 5.0
 """Replicas without a place are tried again at every change, and at least so often (observed load changes silently)."""
 
@@ -105,17 +99,12 @@ def _succeed(draft: Draft, replica: Replica, old: Assignment, known: Unplaced | 
     if spec is None or (not spec.may_move and node is not None):
         _explain(draft, replica, f"volume data lives on {old.node}")
         return None
-    fled_at = tuple(at for at in replica.fled_at if 0.0 <= draft.now.wall - at < FLIGHTS_WITHIN_S)
-    if len(fled_at) >= FLIGHTS_MAX:
-        _explain(draft, replica, f"moved {FLIGHTS_MAX} times within 10 minutes; it waits for its node, or for a while")
-        return None
     placed = known or _target(draft, replica, old)
     if isinstance(placed, Unplaced):
         _explain(draft, replica, placed.reason, placed)
         return placed
     assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
-    fled = msgspec.structs.replace(replica, wanted=None, remap=True, fled_at=(*fled_at, draft.now.wall))
-    changed = assigning.assign(draft, fled, placed)
+    changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None, remap=True), placed)
     assigning.tell_placed(draft, changed, placed, replica.cause)
     return placed
 

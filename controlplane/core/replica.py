@@ -83,8 +83,6 @@ class Replica(Record, frozen=True, kw_only=True):
     """Moves asked for by agents since the last deployment or 10 stable minutes."""
     moved_at: float = 0.0
     """When the last of `moves` was, wall seconds."""
-    fled_at: tuple[float, ...] = ()
-    """When it was last moved away from lost nodes, wall seconds, newest last; as many as count."""
     remap: bool = False
     """A fixed host port is only preferred (since a failover or a drain), not required (deploy, scale, update). Stays so
     until a deployment places it anew: the port may turn out to be taken only when the agent tries it."""
