@@ -14,28 +14,28 @@ from composefile.mounts import named_volume
 from composefile.networks import DEFAULT
 from composefile.rules import nearest
 from composefile.yamltext import Scalar
-from protocol.spec import Condition, ServiceSpec
+from protocol.spec import Condition, Dependency, ServiceSpec
 
 _COMPLETED = "service_completed_successfully"
 
 
-def read_depends_on(field: Field) -> dict[str, Condition]:
-    """Service -> condition; whether it exists is checked by `check_services`."""
+def read_depends_on(field: Field) -> dict[str, Dependency]:
+    """Service -> what is needed of it; whether it exists is checked by `check_services`."""
     if field.is_list:
         found = (item.collect(Field.text, "") for item in field.items())
-        return {name: "service_started" for name in found if name}
-    return {pair.name: pair.collect(_read_condition, "service_started") for pair in field.pairs()}
+        return {name: Dependency() for name in found if name}
+    return {pair.name: pair.collect(_read_dependency, Dependency()) for pair in field.pairs()}
 
 
-def _read_condition(field: Field) -> Condition:
+def _read_dependency(field: Field) -> Dependency:
     if field.is_null:
-        return "service_started"
+        return Dependency()
     entries = field.entries(inner.DEPENDENCY)
     if not entries.read("required", Field.boolean, True):
         field.error("not supported yet: required: false", "Remove it, or the dependency.")
     if entries.read("restart", Field.boolean, False):
         field.error("not supported yet: restart: true", "Remove it; use rope restart.")
-    return cast(Condition, entries.read("condition", _condition, "service_started"))
+    return Dependency(condition=cast(Condition, entries.read("condition", _condition, "service_started")))
 
 
 def _condition(field: Field) -> str:
@@ -50,13 +50,13 @@ def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
         field = entries.get("depends_on")
         if field is None:
             continue
-        for other, condition in spec.depends_on.items():
+        for other, needed in spec.depends_on.items():
             at = _part(field, other)
             if other == name:
                 at.error("a service cannot wait for itself", "Remove it.")
             elif other not in services:
                 at.error(f"there is no service {quoted(other)}", _meant(at, other, services))
-            elif condition == "service_healthy" and not _is_checked(*services[other]):
+            elif needed.condition == "service_healthy" and not _is_checked(*services[other]):
                 fix = f"Add a healthcheck to {printable(other)}, or use service_started."
                 at.error(f"{quoted(other)} has no healthcheck, so it is never healthy", fix)
     cycle = find_cycle({name: tuple(spec.depends_on) for name, (spec, _) in services.items()})

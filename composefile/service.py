@@ -16,7 +16,7 @@ from composefile.networks import DEFAULT, read_used
 from composefile.placement import Placing, RopeOptions
 from composefile.references import read_depends_on
 from composefile.values import read_environment, read_labels, read_words
-from protocol.spec import Condition, Mount, Resources, RestartRule, ServiceSpec
+from protocol.spec import Mount, Resources, RestartRule, ServiceSpec
 
 REPLICAS_MAX = 1000
 """Replicas of one service."""
@@ -68,7 +68,7 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         mounts=_mounts(field, entries),
         networks=entries.read("networks", read_used, {}) or {DEFAULT: ()},
         health=entries.read("healthcheck", read_health, None),
-        depends_on=entries.read("depends_on", read_depends_on, cast("dict[str, Condition]", {})),
+        depends_on=entries.read("depends_on", read_depends_on, {}),
         restart=restart,
         restart_max=restart_max,
         init=entries.read("init", Field.boolean, False),

@@ -14,7 +14,12 @@ from protocol.names import ReplicaId
 Protocol = Literal["tcp", "udp"]
 Strategy = Literal["least_loaded", "labels", "affinity"]
 RestartRule = Literal["always", "unless-stopped", "on-failure", "no"]
-Condition = Literal["service_started", "service_healthy"]
+Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
+UpdateOrder = Literal["start-first", "stop-first"]
+FailureAction = Literal["rollback", "pause", "continue"]
+Release = Literal["rolling", "blue_green"]
+OnReturn = Literal["keep_new", "keep_old", "first_healthy"]
+FailoverMode = Literal["auto", "manual", "never"]
 
 RESERVED_CPUS = 0.1
 """Cores counted for a replica that reserves none (DESIGN §5)."""
@@ -71,6 +76,68 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retries: int = 3
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`x-rope.probe`: a check the agent makes itself, beside or instead of Docker's.
+
+    `http` asks `port` (a container port) for `path` and wants a status of `status_from`..`status_to`; `tcp` connects to
+    `port`; `exec` runs `command` in the container and wants exit code 0.
+    """
+
+    kind: Literal["http", "tcp", "exec"]
+    port: int = 0
+    path: str = "/"
+    headers: dict[str, str] = {}
+    status_from: int = 200
+    status_to: int = 399
+    command: tuple[str, ...] = ()
+    interval_s: float = 10.0
+    timeout_s: float = 3.0
+    start_period_s: float = 0.0
+    retries: int = 3
+
+
+class Dependency(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a service needs of another one. `required` False: go on where the other is missing or fails (Compose).
+
+    `restart` True: restart this service after a deployment replaced or restarted the other.
+    """
+
+    condition: Condition = "service_started"
+    required: bool = True
+    restart: bool = False
+
+
+class UpdateConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Compose's `deploy.update_config` and `rollback_config`. `parallelism` 0 = all at once.
+
+    `order` None: start-first unless a fixed host port or a named volume forbids it. `max_failure_ratio`: the share of
+    replicas that may fail before `failure_action` is taken.
+    """
+
+    parallelism: int = 1
+    delay_s: float = 0.0
+    order: UpdateOrder | None = None
+    monitor_s: float = 5.0
+    failure_action: FailureAction = "rollback"
+    max_failure_ratio: float = 0.0
+
+
+class Canary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`x-rope.canary`: how many replicas of a new revision run beside the old ones first; one of both is given."""
+
+    replicas: int = 0
+    percent: int = 0
+    promote: Literal["manual", "auto"] = "manual"
+    observe_s: float = 120.0
+
+
+class FailoverPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`x-rope.failover`. `after_s`: silence of the node, at least the detector's 15 s. `manual`: a person says when."""
+
+    after_s: float = 15.0
+    mode: FailoverMode = "auto"
+
+
 class Constraint(msgspec.Struct, frozen=True, kw_only=True):
     """A condition on a node. `key`: `name`, `hostname`, `platform.os`, `platform.arch` or `labels.<key>`."""
 
@@ -115,7 +182,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     networks: dict[str, tuple[str, ...]] = {}
     """Network name of the project -> further aliases on it."""
     health: HealthCheck | None = None
-    depends_on: dict[str, Condition] = {}
+    depends_on: dict[str, Dependency] = {}
     restart: RestartRule = "unless-stopped"
     restart_max: int = 0
     """`on-failure:N`: give up after N restarts; 0 = no limit of its own."""
@@ -130,6 +197,20 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     placement: Placement = Placement()
     movable: bool | None = None
     """`x-rope.movable`: True moves a service with local data too, False never moves it, None = by its mounts."""
+    update: UpdateConfig = UpdateConfig()
+    rollback: UpdateConfig | None = None
+    """How a rollback goes; None = as an update, but without rolling back again."""
+    canary: Canary | None = None
+    release: Release = "rolling"
+    release_keep_s: float = 600.0
+    """Blue-green: how long the old set is kept for an instant return (`x-rope.release_keep`)."""
+    probe: Probe | None = None
+    on_return: OnReturn = "keep_new"
+    failover: FailoverPolicy = FailoverPolicy()
+    port_strict: bool = False
+    """`x-rope.port: strict`: a fixed host port is required on failover too, never remapped."""
+    drain_wait_s: float = 2.0
+    """Seconds between the withdrawal of the address and the stop signal (`x-rope.drain_wait`)."""
 
     @property
     def cpus(self) -> float:
@@ -202,7 +283,27 @@ def _spelt_out(value: object) -> object:
             return value
 
 
+def container_spec(spec: ServiceSpec) -> ServiceSpec:
+    """What of a service its containers are made from: without what only the Center and the agent act on."""
+    return msgspec.structs.replace(
+        spec,
+        replicas=1,
+        placement=Placement(),
+        depends_on={},
+        movable=None,
+        update=UpdateConfig(),
+        rollback=None,
+        canary=None,
+        release="rolling",
+        release_keep_s=600.0,
+        probe=None,
+        on_return="keep_new",
+        failover=FailoverPolicy(),
+        port_strict=False,
+        drain_wait_s=2.0,
+    )
+
+
 def container_fingerprint(want: DesiredReplica) -> str:
     """First 16 hex of what makes a container what it is: image, settings, ports; not its epoch or replica count."""
-    spec = msgspec.structs.replace(want.spec, replicas=1, placement=Placement(), depends_on={})
-    return fingerprint((want.image, spec, want.ports))[:16]
+    return fingerprint((want.image, container_spec(want.spec), want.ports))[:16]

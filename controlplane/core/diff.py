@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
@@ -12,7 +10,7 @@ from controlplane.core.project import Revision
 from controlplane.core.replica import Replica
 from controlplane.core.room import Room, Want
 from protocol.names import ReplicaId
-from protocol.spec import Placement, ServiceSpec, fingerprint
+from protocol.spec import ServiceSpec, container_spec, fingerprint
 
 _STOPS = 1
 """Level of what is no longer wanted: first, so that its ports and memory are free (as Compose removes orphans)."""
@@ -108,8 +106,7 @@ def same_container(old: Revision | None, new: Revision, service: str) -> bool:
 
 def _container(revision: Revision, service: str) -> str:
     spec = revision.spec.services[service]
-    bare = msgspec.structs.replace(spec, replicas=1, placement=Placement(), depends_on={}, movable=None)
-    return fingerprint((revision.pins.get(service, spec.image), bare))
+    return fingerprint((revision.pins.get(service, spec.image), container_spec(spec)))
 
 
 def _may_stay(draft: Draft, replica: Replica, spec: ServiceSpec) -> bool:

@@ -24,7 +24,7 @@ from controlplane.core.command import (
     Scale,
 )
 from controlplane.core.record import Refused
-from protocol.spec import Constraint, HealthCheck, Mount, Placement, PortSpec, ProjectSpec, ServiceSpec
+from protocol.spec import Constraint, Dependency, HealthCheck, Mount, Placement, PortSpec, ProjectSpec, ServiceSpec
 from tests.simulation.scenario import Act
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Operators:
                     replicas=chance.randrange(1, 5),
                     health=CHECK,
                     ports=(PortSpec(container=81),),
-                    depends_on={"web": "service_started"},
+                    depends_on={"web": Dependency()},
                 ),
                 ServiceSpec(name="worker", image="worker:1", replicas=chance.randrange(1, 6)),
             ]

@@ -7,6 +7,7 @@ from composefile.errors import ComposeError
 from composefile.read import SERVICES_MAX, read
 from protocol.spec import (
     Constraint,
+    Dependency,
     HealthCheck,
     Mount,
     Placement,
@@ -41,7 +42,7 @@ WEB = ServiceSpec(
     ),
     networks={"front": ("www",), "default": ()},
     health=HealthCheck(test=("CMD", "wget", "-q", "localhost"), interval_s=90.0),
-    depends_on={"db": "service_healthy"},
+    depends_on={"db": Dependency(condition="service_healthy")},
     restart="always",
     init=True,
     hostname="web",

@@ -3,15 +3,19 @@
 import pytest
 
 from composefile.references import find_cycle
+from protocol.spec import Dependency
 from tests.unit.composefile.sample import compose, errors, web, web_error
 
 DB = "  db: {image: x, healthcheck: {test: a}}\n  plain: {image: x}\n  off: {image: x, healthcheck: {disable: true}}\n"
 
 
 def test_depends_on_forms() -> None:
-    assert web("depends_on: [db, plain]", DB).depends_on == {"db": "service_started", "plain": "service_started"}
+    assert web("depends_on: [db, plain]", DB).depends_on == {"db": Dependency(), "plain": Dependency()}
     written = "{db: {condition: service_healthy, required: true, restart: false}, plain: {condition: service_started}}"
-    assert web(f"depends_on: {written}", DB).depends_on == {"db": "service_healthy", "plain": "service_started"}
+    assert web(f"depends_on: {written}", DB).depends_on == {
+        "db": Dependency(condition="service_healthy"),
+        "plain": Dependency(),
+    }
 
 
 @pytest.mark.parametrize(

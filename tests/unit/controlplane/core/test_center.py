@@ -5,7 +5,7 @@ from controlplane.core.command import (
     RemoveProject,
 )
 from controlplane.core.deployment import ENDED
-from protocol.spec import Resources
+from protocol.spec import Dependency, Resources
 from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service, deployed
 
 
@@ -69,7 +69,11 @@ def test_agents_on_one_engine_share_one_port_table() -> None:
 
 def test_services_start_in_order_of_their_dependencies() -> None:
     world = World()
-    deployed(world, a_service("web", depends_on={"db": "service_healthy"}), a_service("db", health=CHECK))
+    deployed(
+        world,
+        a_service("web", depends_on={"db": Dependency(condition="service_healthy")}),
+        a_service("db", health=CHECK),
+    )
     order = [e.replica for e in world.events if e.kind == "replica.placed"]
     assert order == ["shop/db/1", "shop/web/1"]
 

@@ -5,7 +5,7 @@ import msgspec
 from controlplane.core.command import Deploy, DrainNode, RemoveProject
 from controlplane.core.deployment import ENDED
 from controlplane.core.replica import Replica
-from protocol.spec import Mount, PortSpec
+from protocol.spec import Dependency, Mount, PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
 FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
@@ -101,7 +101,7 @@ def test_a_node_that_is_drained_while_it_is_away_is_emptied_when_it_returns() ->
 
 
 def test_a_removal_does_not_wait_for_a_successor_made_in_the_same_decision() -> None:
-    web, api = a_service(), a_service("api", depends_on={"web": "service_started"})
+    web, api = a_service(), a_service("api", depends_on={"web": Dependency()})
     world = World(("node-1", "node-2"))
     world.send(Deploy(spec=a_project("shop", web, api)))
     world.until(lambda: world.all_running(count=2))
@@ -115,7 +115,7 @@ def test_a_removal_does_not_wait_for_a_successor_made_in_the_same_decision() -> 
 
 
 def test_a_removal_does_not_wait_for_a_copy_that_was_let_start_in_the_same_decision() -> None:
-    api = a_service("api", image="api@sha256:1", depends_on={"web": "service_started"})
+    api = a_service("api", image="api@sha256:1", depends_on={"web": Dependency()})
     world = World(("node-1", "node-2"))
     world.send(Deploy(spec=a_project("shop", FIXED, api)))
     world.until(lambda: world.all_running(count=2))
