@@ -19,6 +19,7 @@ STATUS: Mapping[str, int] = {
     "gone": 410,
     "removed": 410,
     "expired": 410,
+    "stale": 412,
     "too_large": 413,
     "unsupported_type": 415,
     "invalid": 422,

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import health, nodes, projects, records
+from controlplane.web import health, nodes, projects, records, reference
 from controlplane.web.answers import CODE, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -27,6 +27,8 @@ from controlplane.web.idempotency import Idempotency
 from controlplane.web.login import Login
 from controlplane.web.pages import Pages
 from controlplane.web.policy import NOBODY, Policy, admin, anyone, check_origin, identify
+from controlplane.web.rate import RateLimit
+from controlplane.web.reference import Reference
 from controlplane.web.stream import Streams
 from controlplane.web.visit import Visit
 
@@ -65,6 +67,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/healthz", anyone, health.healthz),
     Row("GET", "/readyz", anyone, health.readyz),
     Row("GET", "/metrics", anyone, health.metrics),
+    Row("GET", "/api/v1/openapi.json", anyone, reference.openapi),
     Row("GET", "/api/v1/nodes", admin, nodes.nodes),
     Row("GET", "/api/v1/nodes/{name}", admin, nodes.node),
     Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),
@@ -108,6 +111,7 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
     shown, login = Pages(dashboard), Login(dashboard, Attempts(lambda: dashboard.door.now().mono))
     return (
         Page("GET", "/", admin, shown.overview),
+        Page("GET", "/api/v1/docs", anyone, Reference(dashboard).page),
         Page("GET", "/login", anyone, login.form),
         Page("POST", "/login", anyone, login.sign_in),
         Page("POST", "/logout", anyone, login.sign_out),
@@ -130,7 +134,7 @@ def application(found: Iterable[BaseRoute]) -> ASGIApp:
     """All routes, the web ring's and the link's, behind the guards that every request passes."""
     app = Starlette(
         routes=list(found),
-        middleware=[Middleware(SecurityHeaders), Middleware(ErrorShape), Middleware(BodyLimits)],
+        middleware=[Middleware(SecurityHeaders), Middleware(ErrorShape), Middleware(RateLimit), Middleware(BodyLimits)],
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False

@@ -10,7 +10,7 @@ from controlplane.web.routes import TABLE, Row
 from protocol.api import ErrorAnswer, ErrorBody
 from tests.unit.controlplane.web.fake_center import FakeCenter
 
-_OPEN = {"/healthz", "/readyz", "/metrics"}
+_OPEN = {"/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"}
 
 
 def error_of(content: bytes) -> ErrorBody:
@@ -19,7 +19,7 @@ def error_of(content: bytes) -> ErrorBody:
 
 
 @pytest.mark.parametrize("row", [r for r in TABLE if isinstance(r, Row)], ids=lambda r: f"{r.method} {r.path}")
-def test_only_health_is_open(row: Row, center: FakeCenter) -> None:
+def test_only_health_and_the_description_are_open(row: Row, center: FakeCenter) -> None:
     path = row.path.format(name="node-1", code="shop", id=1)
     got = center.client(Authorization="").request(row.method, path)
     assert (got.status_code == 401) == (row.path not in _OPEN)
