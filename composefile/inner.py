@@ -14,9 +14,31 @@ DEPLOY: Rules = {
     "placement": supported("where replicas may run"),
     "labels": refused(_SWARM_LABELS, "Use labels: of the service."),
     "endpoint_mode": not_yet(),
-    "update_config": not_yet("Remove it: updates go one replica at a time and stop at the first that fails."),
-    "rollback_config": not_yet("Remove it; use rope rollback."),
+    "update_config": supported("how an update goes; see below"),
+    "rollback_config": supported("how a rollback goes; without it as an update"),
     "restart_policy": not_yet("Use restart: of the service."),
+}
+
+_UPDATE: Rules = {
+    "parallelism": supported("replicas at a time; 1 unless given, 0 = all at once"),
+    "delay": supported("a pause between them; 0s unless given"),
+    "order": supported(
+        "start-first or stop-first. Without it start-first, but stop-first with a fixed host port or a named volume "
+        "(Compose: stop-first)"
+    ),
+    "monitor": supported("how long a new replica without a health check must stay up; 5s unless given"),
+}
+
+UPDATE: Rules = {
+    **_UPDATE,
+    "failure_action": supported("rollback, pause or continue; rollback unless given (Compose: pause)"),
+    "max_failure_ratio": supported("share of replicas that may fail, 0 to 1; 0 unless given"),
+}
+
+ROLLBACK: Rules = {
+    **_UPDATE,
+    "failure_action": supported("pause or continue; pause unless given"),
+    "max_failure_ratio": supported("share of replicas that may fail, 0 to 1; 0 unless given"),
 }
 
 RESOURCES: Rules = {
@@ -86,9 +108,13 @@ VOLUME_TMPFS: Rules = {
 }
 
 DEPENDENCY: Rules = {
-    "condition": supported("service_started, or service_healthy (the other service needs a healthcheck)"),
-    "required": supported("true only"),
-    "restart": supported("false only"),
+    "condition": supported(
+        "service_started; service_healthy (the other service needs a healthcheck or an x-rope.probe); "
+        "service_completed_successfully (the other service runs once: restart no, also where it says nothing, or "
+        "on-failure)"
+    ),
+    "required": supported("false: go on where the other service is missing or fails; true unless given"),
+    "restart": supported("true: restart this service after the other one was replaced or restarted"),
 }
 
 NETWORK_USE: Rules = {
@@ -128,10 +154,53 @@ ROPE: Rules = {
     "strategy": supported("least_loaded, labels or affinity"),
     "labels": supported("KEY: VALUE (required), or required: {…} and preferred: {…}; matched with the nodes' labels"),
     "movable": supported("true: move it although it has data on its node; false: never move it by itself"),
+    "canary": supported("a part of the replicas gets a new version first; see below; false = none"),
+    "release": supported("rolling (unless given), or blue_green: a whole second set, switched at once"),
+    "release_keep": supported("blue_green: how long the old set is kept for an instant return; 10m unless given"),
+    "probe": supported("a check that the agent makes; see below; false = none"),
+    "on_return": supported(
+        "keep_new (unless given), keep_old or first_healthy: which copy stays when a lost node comes back"
+    ),
+    "failover": supported("when replicas of a lost node are started elsewhere; see below"),
+    "port": supported("strict: a fixed host port is required on failover too; remap (unless given): another will do"),
+    "drain_wait": supported("time between the withdrawal of an address and the stop signal; 2s unless given"),
+}
+
+CANARY: Rules = {
+    "replicas": supported("how many, at most the service's replicas; this or percent"),
+    "percent": supported("how many of the replicas, 1 to 100; this or replicas"),
+    "promote": supported("manual (unless given): rope deploy promote; auto: after observe"),
+    "observe": supported("how long the canary is watched before it is promoted; 2m unless given"),
+}
+
+PROBE: Rules = {
+    "http": supported("a request; this, tcp or exec"),
+    "tcp": supported("a connection; this, http or exec"),
+    "exec": supported("a command in the container, text (split as a shell would) or list; exit code 0 is healthy"),
+    "interval": supported("10s unless given"),
+    "timeout": supported("3s unless given"),
+    "retries": supported("3 unless given"),
+    "start_period": supported("0s unless given"),
+}
+
+PROBE_HTTP: Rules = {
+    "port": supported("a port in the container; required"),
+    "path": supported("`/` unless given"),
+    "status": supported("200, or a range; 200-399 unless given"),
+    "headers": supported("map or list"),
+}
+
+PROBE_TCP: Rules = {"port": supported("a port in the container; required")}
+
+FAILOVER: Rules = {
+    "after": supported("silence of the node; 15s (the least) unless given"),
+    "mode": supported("auto (unless given); manual: a person says when; never"),
 }
 
 TABLES: dict[str, Rules] = {
     "deploy": DEPLOY,
+    "deploy.update_config": UPDATE,
+    "deploy.rollback_config": ROLLBACK,
     "deploy.resources": RESOURCES,
     "deploy.resources.limits": LIMITS,
     "deploy.resources.reservations": RESERVATIONS,
@@ -146,5 +215,10 @@ TABLES: dict[str, Rules] = {
     "networks.NETWORK at top level": NETWORK,
     "volumes.VOLUME at top level": NAMED_VOLUME,
     "x-rope of a service or at top level": ROPE,
+    "x-rope.canary": CANARY,
+    "x-rope.probe": PROBE,
+    "x-rope.probe.http": PROBE_HTTP,
+    "x-rope.probe.tcp": PROBE_TCP,
+    "x-rope.failover": FAILOVER,
 }
 """Path -> rules, as the documentation shows them."""

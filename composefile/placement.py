@@ -1,10 +1,9 @@
-"""`deploy.placement`, `deploy.resources` and `x-rope` -> Placement and Resources. Does not place anything.
+"""`deploy.placement`, `deploy.resources` and the node labels of `x-rope`. Does not place anything.
 
-Called by `service` and `read`.
+Called by `service` and `rope`.
 """
 
 import re
-from typing import cast
 
 import msgspec
 
@@ -14,7 +13,7 @@ from composefile.errors import printable, quoted
 from composefile.field import Field
 from composefile.values import read_value
 from protocol import names
-from protocol.spec import Constraint, Placement, Resources, Strategy
+from protocol.spec import Constraint, Resources
 
 MEMORY_MIN = 6 * 1024 * 1024
 """Bytes; Docker refuses a lower limit."""
@@ -30,15 +29,6 @@ _LABELS = "node.labels."
 _FORM = 'Write "node.labels.KEY == VALUE" or "!=".'
 
 
-class RopeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an `x-rope` says. `required` and `preferred`: node label -> value."""
-
-    strategy: Strategy | None = None
-    required: dict[str, str] = {}
-    preferred: dict[str, str] = {}
-    movable: bool | None = None
-
-
 class Placing(msgspec.Struct, frozen=True, kw_only=True):
     """What `deploy.placement` says."""
 
@@ -47,25 +37,8 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
     max_per_node: int = 0
 
 
-def read_rope(field: Field) -> RopeOptions:
-    """An `x-rope` mapping, of a service or of the project."""
-    entries = field.entries(inner.ROPE)
-    required, preferred = entries.read("labels", _read_wishes, ({}, {}))
-    strategy = entries.read("strategy", lambda f: f.choice("least_loaded", "labels", "affinity"), None)
-    return RopeOptions(
-        strategy=cast("Strategy | None", strategy),
-        required=required,
-        preferred=preferred,
-        movable=entries.read("movable", _boolean_or_none, None),
-    )
-
-
-def _boolean_or_none(field: Field) -> bool | None:
-    return field.boolean()
-
-
-def _read_wishes(field: Field) -> tuple[dict[str, str], dict[str, str]]:
-    """(required, preferred): a plain map is required; `required:`/`preferred:` with maps below say which."""
+def read_wishes(field: Field) -> tuple[dict[str, str], dict[str, str]]:
+    """`x-rope.labels` as (required, preferred); a plain map is required, `required:`/`preferred:` below say which."""
     pairs = list(field.pairs())
     if not any(pair.is_map for pair in pairs):
         return _node_labels(pairs), {}
@@ -95,30 +68,6 @@ def _node_labels(pairs: list[Field]) -> dict[str, str]:
         elif value is not None:
             found[pair.name] = value
     return found
-
-
-def merge_rope(project: RopeOptions, service: RopeOptions) -> RopeOptions:
-    """The options of one service: its own, and the project's where it says nothing of the same label or option."""
-    own = service.required.keys() | service.preferred.keys()
-    return RopeOptions(
-        strategy=service.strategy,
-        required={**{k: v for k, v in project.required.items() if k not in own}, **service.required},
-        preferred={**{k: v for k, v in project.preferred.items() if k not in own}, **service.preferred},
-        movable=project.movable if service.movable is None else service.movable,
-    )
-
-
-def to_placement(placing: Placing, rope: RopeOptions) -> Placement:
-    """One Placement; required labels become constraints, each condition once, in a fixed order."""
-    wanted = [Constraint(key=f"labels.{key}", value=value) for key, value in rope.required.items()]
-    once = {(c.key, c.value, c.equal): c for c in (*placing.constraints, *wanted)}
-    return Placement(
-        strategy=rope.strategy,
-        constraints=tuple(once[key] for key in sorted(once)),
-        preferred=rope.preferred,
-        spread=placing.spread,
-        max_per_node=placing.max_per_node,
-    )
 
 
 def read_placing(field: Field) -> Placing:

@@ -6,11 +6,11 @@ takes some 100 ms: call it in a thread where a loop must not wait.
 
 import msgspec
 
-from composefile import inner, keys, placement, references
+from composefile import combinations, inner, keys, references
 from composefile.errors import ComposeError, Findings, Mark, quoted
 from composefile.field import Entries, Field
 from composefile.networks import DEFAULT, read_declared
-from composefile.placement import RopeOptions
+from composefile.rope import RopeOptions, read_rope
 from composefile.service import Draft, read_service
 from composefile.yamltext import parse
 from protocol import names
@@ -64,15 +64,17 @@ def _as_stored(spec: ProjectSpec) -> ProjectSpec:
 def _project(root: Field, project: str) -> ProjectSpec:
     entries = root.entries(_RULES)
     entries.read("name", lambda field: _check_name(field, project), None)
-    rope = entries.read("x-rope", placement.read_rope, RopeOptions())
+    rope = entries.read("x-rope", read_rope, RopeOptions())
     networks = entries.read("networks", read_declared, ())
     volumes = entries.read("volumes", _read_volumes, ())
     drafts = _services(root, entries, rope)
     for draft in drafts.values():
         references.check_networks(draft.spec, draft.entries, networks)
         references.check_volumes(draft.entries, volumes)
-    references.check_services({name: (draft.spec, draft.entries) for name, draft in drafts.items()})
-    services = {name: drafts[name].spec for name in sorted(drafts)}
+        combinations.check(draft)
+    parts = {name: (draft.spec, draft.entries) for name, draft in drafts.items()}
+    references.check_services(parts)
+    services = references.settle(parts)
     used = {network for spec in services.values() for network in spec.networks}
     return ProjectSpec(
         code=project,

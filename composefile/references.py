@@ -6,6 +6,8 @@ Called by `service` (reading `depends_on`) and `read` (checking the whole).
 from collections.abc import Collection, Mapping
 from typing import cast
 
+import msgspec
+
 from composefile import inner
 from composefile.errors import printable, quoted
 from composefile.field import Entries, Field
@@ -31,21 +33,19 @@ def _read_dependency(field: Field) -> Dependency:
     if field.is_null:
         return Dependency()
     entries = field.entries(inner.DEPENDENCY)
-    if not entries.read("required", Field.boolean, True):
-        field.error("not supported yet: required: false", "Remove it, or the dependency.")
-    if entries.read("restart", Field.boolean, False):
-        field.error("not supported yet: restart: true", "Remove it; use rope restart.")
-    return Dependency(condition=cast(Condition, entries.read("condition", _condition, "service_started")))
+    return Dependency(
+        condition=cast(Condition, entries.read("condition", _condition, "service_started")),
+        required=entries.read("required", Field.boolean, True),
+        restart=entries.read("restart", Field.boolean, False),
+    )
 
 
 def _condition(field: Field) -> str:
-    if field.written() == _COMPLETED:
-        raise field.fault("not supported yet: waiting for a service to end", "Do it in the entrypoint.")
-    return field.choice("service_started", "service_healthy")
+    return field.choice("service_started", "service_healthy", _COMPLETED)
 
 
 def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
-    """Note every `depends_on` that names no service, waits for health nobody checks, or goes in a circle."""
+    """Note every `depends_on` that names no service, waits for what cannot come, or goes in a circle."""
     for name, (spec, entries) in services.items():
         field = entries.get("depends_on")
         if field is None:
@@ -55,10 +55,9 @@ def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
             if other == name:
                 at.error("a service cannot wait for itself", "Remove it.")
             elif other not in services:
-                at.error(f"there is no service {quoted(other)}", _meant(at, other, services))
-            elif needed.condition == "service_healthy" and not _is_checked(*services[other]):
-                fix = f"Add a healthcheck to {printable(other)}, or use service_started."
-                at.error(f"{quoted(other)} has no healthcheck, so it is never healthy", fix)
+                _note_missing(at, other, needed, services)
+            else:
+                _check_condition(at, other, needed, *services[other])
     cycle = find_cycle({name: tuple(spec.depends_on) for name, (spec, _) in services.items()})
     if cycle:
         field = services[cycle[0]][1].get("depends_on")
@@ -67,9 +66,49 @@ def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
             _part(field, cycle[1]).error(f"services wait for each other in a circle: {path}", "Remove one of them.")
 
 
+def _note_missing(at: Field, other: str, needed: Dependency, services: Collection[str]) -> None:
+    meant = _meant(at, other, services)
+    if needed.required:
+        at.error(f"there is no service {quoted(other)}", meant)
+    else:
+        at.warn(f"there is no service {quoted(other)}; it is not required, so nothing waits for it", meant)
+
+
+def _check_condition(at: Field, other: str, needed: Dependency, spec: ServiceSpec, entries: Entries) -> None:
+    """Note a condition that `other` (`spec`, `entries`) can never meet."""
+    if needed.condition == "service_healthy" and not _is_checked(spec, entries):
+        fix = f"Add a healthcheck or an x-rope.probe to {printable(other)}, or use service_started."
+        at.error(f"{quoted(other)} has no healthcheck, so it is never healthy", fix)
+    elif needed.condition == _COMPLETED and entries.has("restart") and spec.restart in ("always", "unless-stopped"):
+        message = f"{quoted(other)} is restarted whenever it ends (restart: {spec.restart}), so it never completes"
+        at.warn(message, f'Write restart: "no" or on-failure in {printable(other)}.')
+
+
 def _is_checked(spec: ServiceSpec, entries: Entries) -> bool:
     """True when the file gives a health check, be it one that could not be read (that is an error of its own)."""
-    return entries.has("healthcheck") and spec.health != OFF
+    return (entries.has("healthcheck") and spec.health != OFF) or spec.probe is not None
+
+
+def settle(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> dict[str, ServiceSpec]:
+    """The services as the whole file means them, by name.
+
+    A service that another one waits for until it has completed, and that says nothing of `restart`, runs once, for
+    Compose's default is `no`. A dependency that is not required and not in the file is dropped, as Compose does.
+    """
+    once = {other for spec, _ in services.values() for other in spec.depends_on if _completes(spec, other)}
+    return {name: _settled(*services[name], services, name in once) for name in sorted(services)}
+
+
+def _completes(spec: ServiceSpec, other: str) -> bool:
+    return spec.depends_on[other].condition == _COMPLETED
+
+
+def _settled(spec: ServiceSpec, entries: Entries, known: Collection[str], once: bool) -> ServiceSpec:
+    return msgspec.structs.replace(
+        spec,
+        depends_on={other: needed for other, needed in spec.depends_on.items() if other in known},
+        restart="no" if once and not entries.has("restart") else spec.restart,
+    )
 
 
 def find_cycle(waits_for: Mapping[str, Collection[str]]) -> tuple[str, ...]:

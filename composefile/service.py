@@ -13,10 +13,12 @@ from composefile.health import read_health
 from composefile.images import read_image
 from composefile.mounts import read_tmpfs, read_volumes
 from composefile.networks import DEFAULT, read_used
-from composefile.placement import Placing, RopeOptions
+from composefile.placement import Placing
 from composefile.references import read_depends_on
+from composefile.rope import RopeOptions, merge_rope, read_rope, to_placement
+from composefile.updates import read_rollback, read_update
 from composefile.values import read_environment, read_labels, read_words
-from protocol.spec import Mount, Resources, RestartRule, ServiceSpec
+from protocol.spec import Mount, Resources, RestartRule, ServiceSpec, UpdateConfig
 
 REPLICAS_MAX = 1000
 """Replicas of one service."""
@@ -39,6 +41,8 @@ class Deploy(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int = 1
     resources: Resources = Resources()
     placing: Placing = Placing()
+    update: UpdateConfig = UpdateConfig()
+    rollback: UpdateConfig | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,13 +51,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     spec: ServiceSpec
     field: Field
     entries: Entries
+    rope: RopeOptions
 
 
 def read_service(field: Field, project: RopeOptions) -> Draft:
     """One service; every error in it is noted. `project`: the file's own `x-rope`."""
     entries = field.entries(_RULES)
     deploy = entries.read("deploy", _read_deploy, Deploy())
-    rope = placement.merge_rope(project, entries.read("x-rope", placement.read_rope, RopeOptions()))
+    rope = merge_rope(project, entries.read("x-rope", read_rope, RopeOptions()))
     restart, restart_max = entries.read("restart", _read_restart, ("unless-stopped", 0))
     spec = ServiceSpec(
         name=field.name,
@@ -79,11 +84,21 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         stop_signal=entries.read("stop_signal", _read_signal, ""),
         stop_grace_s=entries.read("stop_grace_period", read_duration, 10.0),
         resources=deploy.resources,
-        placement=placement.to_placement(deploy.placing, rope),
+        placement=to_placement(deploy.placing, rope),
         movable=rope.movable,
+        update=deploy.update,
+        rollback=deploy.rollback,
+        canary=rope.canary,
+        release=rope.release,
+        release_keep_s=rope.release_keep_s,
+        probe=rope.probe,
+        on_return=rope.on_return,
+        failover=rope.failover,
+        port_strict=rope.port_strict,
+        drain_wait_s=rope.drain_wait_s,
     )
     _check_whole(field, spec)
-    return Draft(spec=spec, field=field, entries=entries)
+    return Draft(spec=spec, field=field, entries=entries, rope=rope)
 
 
 def _check_whole(field: Field, spec: ServiceSpec) -> None:
@@ -126,6 +141,8 @@ def _read_deploy(field: Field) -> Deploy:
         replicas=entries.read("replicas", lambda f: f.integer(0, REPLICAS_MAX), 1),
         resources=entries.read("resources", placement.read_resources, Resources()),
         placing=entries.read("placement", placement.read_placing, Placing()),
+        update=entries.read("update_config", read_update, UpdateConfig()),
+        rollback=entries.read("rollback_config", read_rollback, None),
     )
 
 

@@ -49,7 +49,7 @@ def read_environment(field: Field) -> dict[str, str]:
         raise pair.fault(message, f"Write {printable(pair.name)}: VALUE.")
 
     found: dict[str, str] = {}
-    for pair, name, value in _pairs(field, missing):
+    for pair, name, value in read_pairs(field, missing):
         if not names.is_legal(names.ENV_KEY, name):
             pair.error(f"{quoted(name)} is no name of a variable", "Use letters, digits and _ . - (at most 128).")
         elif name in found:
@@ -62,7 +62,7 @@ def read_environment(field: Field) -> dict[str, str]:
 def read_labels(field: Field) -> dict[str, str]:
     """`labels:` as map or list; a name without a value is empty, as in Compose."""
     found: dict[str, str] = {}
-    for pair, name, value in _pairs(field, lambda _: ""):
+    for pair, name, value in read_pairs(field, lambda _: ""):
         if name.startswith(names.LABEL_PREFIX):
             pair.error(f'labels under "{names.LABEL_PREFIX}" are ours', "Choose another name.")
         elif not 0 < len(name) <= LABEL_NAME_MAX or not name.isprintable():
@@ -74,7 +74,7 @@ def read_labels(field: Field) -> dict[str, str]:
     return found
 
 
-def _pairs(field: Field, missing: Callable[[Field], str]) -> list[tuple[Field, str, str]]:
+def read_pairs(field: Field, missing: Callable[[Field], str]) -> list[tuple[Field, str, str]]:
     """(place, name, value) of a map, or of a list of `NAME=value`."""
     found: list[tuple[Field, str, str]] = []
     if field.is_map:

@@ -4,7 +4,7 @@ import pytest
 
 from composefile.references import find_cycle
 from protocol.spec import Dependency
-from tests.unit.composefile.sample import compose, errors, web, web_error
+from tests.unit.composefile.sample import compose, errors, service, web, web_error
 
 DB = "  db: {image: x, healthcheck: {test: a}}\n  plain: {image: x}\n  off: {image: x, healthcheck: {disable: true}}\n"
 
@@ -18,6 +18,50 @@ def test_depends_on_forms() -> None:
     }
 
 
+def test_required_and_restart() -> None:
+    written = "{db: {condition: service_healthy, required: false, restart: true}, plain: {restart: true}}"
+    assert web(f"depends_on: {written}", DB).depends_on == {
+        "db": Dependency(condition="service_healthy", required=False, restart=True),
+        "plain": Dependency(restart=True),
+    }
+
+
+def test_what_is_not_required_may_be_missing() -> None:
+    text = service("depends_on: {dbs: {condition: service_healthy, required: false}, db: {required: false}}", DB)
+    found = compose(text)
+    assert found.spec.services["web"].depends_on == {"db": Dependency(required=False)}
+    (warning,) = found.warnings
+    assert warning.field == "services.web.depends_on.dbs" and warning.fix == 'Did you mean "db"?'
+
+
+def test_a_probe_makes_a_service_healthy_too() -> None:
+    probed = "  api: {image: x, x-rope: {probe: {tcp: {port: 80}}}}\n"
+    needed = web("depends_on: {api: {condition: service_healthy}}", probed).depends_on
+    assert needed == {"api": Dependency(condition="service_healthy")}
+
+
+def migrate(restart: str) -> str:
+    """A file whose web waits until migrate has completed."""
+    waits = "depends_on: {migrate: {condition: service_completed_successfully}}"
+    return service(waits, f"  migrate: {{image: x, {restart}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"), [("", "no"), ('restart: "no"', "no"), ("restart: on-failure", "on-failure")]
+)
+def test_what_is_waited_for_until_it_has_completed_runs_once(written: str, rule: str) -> None:
+    found = compose(migrate(written))
+    assert found.spec.services["migrate"].restart == rule and found.warnings == ()
+    assert found.spec.services["web"].restart == "unless-stopped"
+    assert found.spec.services["web"].depends_on["migrate"].condition == "service_completed_successfully"
+
+
+def test_what_is_always_restarted_never_completes() -> None:
+    (warning,) = compose(migrate("restart: always")).warnings
+    assert (warning.line, warning.field) == (4, "services.web.depends_on.migrate")
+    assert "never completes" in warning.message and warning.fix == 'Write restart: "no" or on-failure in migrate.'
+
+
 @pytest.mark.parametrize(
     ("written", "field", "why"),
     [
@@ -27,10 +71,10 @@ def test_depends_on_forms() -> None:
         ("[db, $x]", "[1]", "variables"),
         ("{plain: {condition: service_healthy}}", ".plain", "has no healthcheck"),
         ("{off: {condition: service_healthy}}", ".off", "has no healthcheck"),
-        ("{db: {condition: service_completed_successfully}}", ".db.condition", "not supported yet"),
-        ("{db: {condition: happy}}", ".db.condition", "service_started or service_healthy"),
-        ("{db: {condition: service_started, required: false}}", ".db", "required: false"),
-        ("{db: {condition: service_started, restart: true}}", ".db", "restart: true"),
+        ("{db: {condition: happy}}", ".db.condition", "service_started, service_healthy or service_completed_succ"),
+        ("{db: {condition: service_started, required: maybe}}", ".db.required", "true or false"),
+        ("{db: {condition: service_started, restart: 1}}", ".db.restart", "true or false"),
+        ("{web: {condition: service_started, required: false}}", ".web", "wait for itself"),
         ("db", "", "must be a mapping"),
     ],
 )
