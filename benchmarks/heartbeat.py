@@ -12,7 +12,7 @@ from benchmarks.fleet import Crew, Done, Fleet, fleet
 from benchmarks.row import Row, row
 
 CONTAINERS = 10
-PULSES = 3
+PULSES = 2
 """Between two heartbeats, as agents send them (`nodeagent.session`)."""
 REST_S = 1.5
 """Until what the arrival of agents caused is written: node states change at the ticks after it."""

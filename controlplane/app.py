@@ -16,7 +16,7 @@ from importlib import metadata
 
 import msgspec
 import uvicorn
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from controlplane.controller.clock import SystemClock
@@ -26,7 +26,8 @@ from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
-from controlplane.link.registration import SESSION_PATH, Registration
+from controlplane.link.registration import Registration
+from controlplane.link.upgrade import agents_first
 from controlplane.listener import BACKLOG
 from controlplane.settings import Settings, netloc
 from controlplane.store.database import open_database
@@ -98,13 +99,17 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     url = f"http://{netloc(host, port)}"
     web = await _door(center, url)
     dashboard = Dashboard(web)
-    app = application([*routes(web), *page_routes(dashboard), *_agent_routes(center)])
-    server = _Server(app, listener, _greeting(url, center.token))
+    registration = Registration(center.controller, center.identity, center.clock.now)
+    register = Route(REGISTER_PATH, registration.register, methods=["POST"])
+    app = application([*routes(web), *page_routes(dashboard), register])
+    endpoint = Endpoint(center.controller, center.hub, center.identity, center.clock.now)
+    server = _Server(app, endpoint, listener, _greeting(url, center.token))
     async with asyncio.TaskGroup() as tasks:
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),
             tasks.create_task(center.pulse.run(), name="pulse"),
             tasks.create_task(dashboard.run(), name="dashboard"),
+            tasks.create_task(endpoint.run(), name="agents"),
         ]
         http = tasks.create_task(server.run_until_told(), name="http")
         await stop.wait()
@@ -135,15 +140,6 @@ async def _door(center: Center, url: str) -> door.Door:
         faults=center.controller.faults,
         lag_s=center.pulse.lag_s,
     )
-
-
-def _agent_routes(center: Center) -> list[BaseRoute]:
-    registration = Registration(center.controller, center.identity, center.clock.now)
-    endpoint = Endpoint(center.controller, center.hub, center.identity, center.clock.now)
-    return [
-        Route(REGISTER_PATH, registration.register, methods=["POST"]),
-        WebSocketRoute(SESSION_PATH, endpoint.serve),
-    ]
 
 
 async def _meta(store: Store, meta: Meta | None, *, restored: bool) -> Meta:
@@ -184,11 +180,11 @@ def _greeting(url: str, token: str) -> str:
 class _Server(uvicorn.Server):
     """uvicorn on our socket, without its own signal handlers: it would raise SIGTERM again before our cleanup."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, greeting: str) -> None:
+    def __init__(self, app: ASGIApp, agents: Endpoint, listener: socket.socket, greeting: str) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=agents_first(agents),  # type: ignore[arg-type]  # typed as a class, called as a factory
                 ws="websockets-sansio",
                 loop="none",
                 lifespan="off",

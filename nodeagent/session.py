@@ -38,8 +38,10 @@ SILENCE_S = 15.0
 """A Center that sent nothing for so long is gone; it answers each heartbeat."""
 SEND_S = 10.0
 """A frame that cannot be written for so long: the line is dead."""
-PULSES = 3
-"""Signs of life between two heartbeats: silence begins at most 1.4 s before a line is cut, not 5.5 s."""
+PULSES = 2
+"""Signs of life between two heartbeats: silence begins at most 1.84 s before a line is cut, not 5.5 s. With a cut of
+12 s and a second until the line is heard again that stays below the 15 s of a lost node.
+"""
 HEARTBEAT_MIN_S = 0.05
 HEARTBEAT_MAX_S = 60.0
 

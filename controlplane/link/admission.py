@@ -12,6 +12,7 @@ import msgspec
 
 from controlplane.core.cluster import Cluster
 from controlplane.core.node import Former, Node
+from controlplane.link.turns import Turns
 from controlplane.link.wire import Closed, Wire
 from controlplane.store.identity import Identity, is_signed
 from protocol.codec import ProtocolError, decode_from_agent, encode
@@ -58,13 +59,14 @@ class Stock:
         return whole
 
 
-async def prove(wire: Wire, cluster: Cluster, identity: Identity) -> Proved:
+async def prove(wire: Wire, cluster: Cluster, identity: Identity, turns: Turns) -> Proved:
     """Exchange proofs. Raises Closed: a peer that is slow, long, unknown, or has not the key it should have."""
     try:
         async with asyncio.timeout(PROOF_S):
             hello = await _first(wire, Hello)
             if abs(hello.protocol - PROTOCOL) > 1:
                 raise Closed(1008, f"this Center speaks protocol {PROTOCOL}, the agent {hello.protocol}: update it")
+            await turns.take()
             nonce = secrets.token_hex(NONCE_BYTES)
             claim = center_claim(cluster.meta.cluster, hello.agent_id, hello.nonce, nonce)
             await wire.send(
@@ -73,6 +75,7 @@ async def prove(wire: Wire, cluster: Cluster, identity: Identity) -> Proved:
             proof = await _first(wire, Proof)
     except TimeoutError:
         raise Closed(1008, f"no proof within {PROOF_S:.0f} s") from None
+    await turns.take()
     owner = cluster.agent(hello.agent_id) or cluster.former.get(hello.agent_id)
     claim = agent_claim(cluster.meta.cluster, hello.agent_id, hello.nonce, nonce)
     if owner is None or not is_signed(owner.public_key, proof.signature, claim):
@@ -131,7 +134,7 @@ async def _next(wire: Wire, kind: type[T]) -> T:
     return _read(await wire.receive(), kind)
 
 
-def _read(frame: str, kind: type[T]) -> T:
+def _read(frame: bytes, kind: type[T]) -> T:
     try:
         message = decode_from_agent(frame)
     except ProtocolError as error:

@@ -1,12 +1,11 @@
-"""What waits to be sent to one agent, in two lanes (DESIGN §3.7). Filled without waiting; emptied by one writer.
+"""What waits to be sent to one agent, in two lanes (DESIGN §3.7). Filled without waiting; emptied by one taker.
 
 Control lane: never dropped, so full means that the agent does not read: the session ends and a new one starts from the
 full state. Bulk lane (logs, exec): sent only when the control lane is empty; full means that the caller must wait.
 """
 
-import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 CONTROL_MAX = 1024
 """Messages in the control lane. A full state counts as one: its pages are made when they are sent."""
@@ -34,7 +33,8 @@ class Outbox:
         self._bulk_bytes = bulk_bytes
         self._bulk_size = 0
         self._finished = False
-        self._woken = asyncio.Event()
+        self.wake: Callable[[], None] = _nobody
+        """Called after each change: there is something to take, or the end."""
 
     def put(self, frame: bytes) -> None:
         """Queue a control frame. Raises OutboxFull."""
@@ -42,14 +42,14 @@ class Outbox:
             raise OutboxFull
         self._control.append(frame)
         self._control_size += len(frame)
-        self._woken.set()
+        self.wake()
 
     def put_pages(self, frames: Iterator[bytes]) -> None:
         """Queue a long message whose frames are made one by one as they are sent. Raises OutboxFull."""
         if len(self._control) >= self._control_max:
             raise OutboxFull
         self._control.append(frames)
-        self._woken.set()
+        self.wake()
 
     def offer_bulk(self, frame: bytes) -> bool:
         """Queue a bulk frame; False when there is no room for it now."""
@@ -57,26 +57,21 @@ class Outbox:
             return False
         self._bulk.append(frame)
         self._bulk_size += len(frame)
-        self._woken.set()
+        self.wake()
         return True
 
     def finish(self) -> None:
-        """Nothing more comes: `next` answers None when all control frames are sent."""
+        """Nothing more comes: `ended` once all control frames are taken; bulk is dropped."""
         self._finished = True
-        self._woken.set()
+        self.wake()
 
-    async def next(self) -> bytes | None:
-        """The next frame to send; None at the end. For one reader."""
-        while True:
-            frame = self._take()
-            if frame is not None:
-                return frame
-            if self._finished:
-                return None
-            self._woken.clear()
-            await self._woken.wait()
+    @property
+    def ended(self) -> bool:
+        """Finished, and all is taken."""
+        return self._finished and not self._control
 
-    def _take(self) -> bytes | None:
+    def take(self) -> bytes | None:
+        """The next frame to send; None when nothing waits."""
         while self._control:
             head = self._control[0]
             if isinstance(head, bytes):
@@ -92,3 +87,7 @@ class Outbox:
             self._bulk_size -= len(frame)
             return frame
         return None
+
+
+def _nobody() -> None:
+    """Nobody takes yet."""

@@ -28,7 +28,7 @@ class Session:
         self.clean = False
         """It is known why it ends: the agent said goodbye, or was told to go."""
         self.telling = False
-        """Its reader waits for a place in the controller's inbox, so it cannot see what the agent sends."""
+        """What it said waits for a place in the controller's inbox, so not all that the agent sends may be read."""
         self._seq = 0
         self._has_full = False
         self._full_wanted = ""
@@ -78,23 +78,31 @@ class Session:
         self._full_wanted = reason
         self._woken.set()
 
-    def end(self, code: int, reason: str, *, clean: bool = False) -> None:
+    def end(self, code: int, reason: str, *, clean: bool = False, by_peer: bool = False) -> None:
         """Close it now; what waits is lost. The first reason stays."""
         if self._closed is None:
-            self._closed = Closed(code, reason)
+            self._closed = Closed(code, reason, by_peer=by_peer)
             self.clean = self.clean or clean
             self._woken.set()
 
-    async def full_wanted(self) -> str:
-        """Wait until the full state is asked for, and why. Raises Closed when the session was ended."""
-        while True:
-            if self._closed is not None:
-                raise self._closed
-            if self._full_wanted:
-                reason, self._full_wanted = self._full_wanted, ""
-                return reason
-            self._woken.clear()
-            await self._woken.wait()
+    @property
+    def closed(self) -> Closed | None:
+        """Why it was ended; None while it holds."""
+        return self._closed
+
+    def wanted(self) -> str:
+        """Why the full state is asked for, told once; "" when it is not."""
+        reason, self._full_wanted = self._full_wanted, ""
+        return reason
+
+    def wake(self) -> None:
+        """There is work for whoever waits in `news`."""
+        self._woken.set()
+
+    async def news(self) -> None:
+        """Wait until the session was ended, the full state is asked for, or somebody called `wake`."""
+        await self._woken.wait()
+        self._woken.clear()
 
     def _queue(self, frame: bytes) -> None:
         try:

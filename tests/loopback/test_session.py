@@ -10,7 +10,7 @@ import pytest
 from controlplane.core.action import SendDelta, SendFull
 from controlplane.core.command import OpenSession
 from controlplane.core.fact import Listed, Reported, SessionClosed, StopAsked, Synced
-from controlplane.link import endpoint, hub, outbox
+from controlplane.link import hub, outbox, ride
 from protocol.codec import FRAME_MAX
 from protocol.messages import (
     Beat,
@@ -262,7 +262,7 @@ async def test_a_frame_over_the_limit_ends_the_session(center: Running) -> None:
 
 
 async def test_a_flood_ends_the_session(center: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "FRAMES_BURST", 20.0)
+    monkeypatch.setattr(ride, "FRAMES_BURST", 20.0)
     agent = await center.node("node-1")
     async with agent.session() as rope:
         await asyncio.sleep(0.1)

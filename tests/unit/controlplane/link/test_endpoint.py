@@ -12,7 +12,7 @@ from controlplane.core.record import Now
 from controlplane.link.admission import Proved
 from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
-from controlplane.link.wire import Closed
+from controlplane.link.wire import Closed, Listener
 from controlplane.store.identity import Identity
 from protocol.codec import decode_from_center
 from protocol.messages import Capacity, FromCenter, Hello, Inventory, Removed, Versions
@@ -36,7 +36,7 @@ class SilentWire:
     def __init__(self) -> None:
         self.sent: list[FromCenter] = []
 
-    async def receive(self) -> str:
+    async def receive(self) -> bytes:
         raise AssertionError("nothing is asked")
 
     async def send(self, frame: bytes) -> None:
@@ -44,6 +44,19 @@ class SilentWire:
 
     async def close(self, code: int, reason: str) -> None:
         pass
+
+    @property
+    def has_room(self) -> bool:
+        return True
+
+    def listen(self, listener: Listener) -> None:
+        raise AssertionError("no session is open")
+
+    def write(self, frame: bytes) -> None:
+        raise AssertionError("no session is open")
+
+    def hold(self, held: bool) -> None:
+        raise AssertionError("no session is open")
 
 
 async def test_a_node_removed_while_its_session_opens_is_sent_away() -> None:

@@ -9,7 +9,6 @@ from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.link.hub import SUPERSEDED, Hub
 from controlplane.link.session import Session
-from controlplane.link.wire import Closed
 from protocol.codec import decode_from_center
 from protocol.messages import ContainerBeat, FromCenter, Heartbeat, Relist, StopConfirmed, TaskOrder
 
@@ -37,29 +36,21 @@ def beat(**fields: object) -> Heartbeat:
     return Heartbeat(**(given | fields))  # type: ignore[arg-type]
 
 
-async def ended(session: Session) -> int | None:
-    try:
-        async with asyncio.timeout(0.01):
-            await session.full_wanted()
-    except Closed as closed:
-        return closed.code
-    except TimeoutError:
-        return None
-    return None
+def ended(session: Session) -> int | None:
+    return session.closed.code if session.closed else None
 
 
-async def sent(session: Session) -> list[FromCenter]:
-    session.outbox.finish()
+def sent(session: Session) -> list[FromCenter]:
     found = []
-    while (frame := await session.outbox.next()) is not None:
+    while (frame := session.outbox.take()) is not None:
         found.append(decode_from_center(frame))
     return found
 
 
 async def test_a_newer_session_takes_the_place_of_an_older_one(bench: Bench) -> None:
     old, new = bench.session(1), bench.session(2)
-    assert await ended(old) == SUPERSEDED and old.clean
-    assert await ended(new) is None
+    assert ended(old) == SUPERSEDED and old.clean
+    assert ended(new) is None
     assert not bench.hub.heard(old) and bench.hub.heard(new)
     bench.hub.leave(old)
     assert bench.hub.sightings(bench.mono)["n"].connected, "a late close changes nothing"
@@ -68,7 +59,7 @@ async def test_a_newer_session_takes_the_place_of_an_older_one(bench: Bench) -> 
 async def test_an_older_session_does_not_take_the_place_of_a_newer_one(bench: Bench) -> None:
     new = bench.session(2)
     assert not bench.hub.enter(Session("n", "a", 1))
-    assert await ended(new) is None and bench.hub.heard(new)
+    assert ended(new) is None and bench.hub.heard(new)
 
 
 async def test_two_agents_with_one_key_are_noticed(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -163,38 +154,38 @@ async def test_what_is_for_one_epoch_goes_to_no_other(bench: Bench) -> None:
         bench.hub.send_stop_confirmed(SendStopConfirmed(node="n", session_epoch=epoch, confirmed=confirmed))
     bench.hub.send_order(ORDER)
     bench.hub.send_order(SendOrder(node="stranger", order=ORDER.order))
-    assert await sent(session) == [], "orders come after the full state"
+    assert sent(session) == [], "orders come after the full state"
 
 
 async def test_the_inventory_is_asked_for_once_the_full_state_is_there(bench: Bench) -> None:
     session = bench.session()
     bench.hub.send_relist(SendRelist(node="n"))
     bench.hub.send_relist(SendRelist(node="stranger"))
-    assert await sent(session) == []
+    assert sent(session) == []
     bench.hub.send_full(SendFull(node="n", session_epoch=1, incarnation=1, revision=1, replicas=()))
     bench.hub.send_relist(SendRelist(node="n"))
-    assert (await sent(session))[1] == Relist()
+    assert (sent(session))[1] == Relist()
 
 
 async def test_orders_follow_the_full_state(bench: Bench) -> None:
     session = bench.session()
     bench.hub.send_full(SendFull(node="n", session_epoch=1, incarnation=1, revision=1, replicas=()))
     bench.hub.send_order(ORDER)
-    assert (await sent(session))[1] == ORDER.order
+    assert (sent(session))[1] == ORDER.order
 
 
 @pytest.mark.parametrize("epoch, code", [(2, None), (3, 1012), (9, 1012)])
 async def test_a_session_is_closed_by_its_own_or_a_later_epoch(bench: Bench, epoch: int, code: int | None) -> None:
     session = bench.session(3)
     bench.hub.close_session(CloseSession(node="n", session_epoch=epoch, reason="removed"))
-    assert await ended(session) == code
+    assert ended(session) == code
 
 
 async def test_nothing_is_kept_of_a_removed_node(bench: Bench) -> None:
     session = bench.session(3)
     bench.hub.beat(session, beat())
     bench.hub.close_session(CloseSession(node="n", session_epoch=3, reason="removed", forget=True))
-    assert await ended(session) == 1012
+    assert ended(session) == 1012
     assert bench.hub.sightings(bench.mono) == {} and bench.hub.usage() == {}
     bench.hub.leave(session)
     assert bench.hub.figures("n") == Figures() and bench.hub.sessions() == 0

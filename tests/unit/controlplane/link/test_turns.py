@@ -1,0 +1,42 @@
+"""Work that many want at once is spread over rounds of the loop; nobody is left out."""
+
+import asyncio
+
+from controlplane.link.turns import Turns
+
+
+async def test_so_many_in_a_round_and_everybody_in_the_end() -> None:
+    turns, done = Turns(3), 0
+    seen: list[int] = []
+
+    async def work() -> None:
+        nonlocal done
+        await turns.take()
+        done += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(work())
+        while done < 20:
+            before = done
+            await asyncio.sleep(0)
+            seen.append(done - before)
+    assert max(seen) <= 6 and sum(seen) == 20, "a round's own and those of the next at most"
+
+
+async def test_who_gives_up_takes_no_turn_from_others() -> None:
+    turns = Turns(1)
+    await turns.take()
+    async with asyncio.TaskGroup() as group:
+        first, second = group.create_task(turns.take()), group.create_task(turns.take())
+        await asyncio.sleep(0)
+        first.cancel()
+    assert second.done() and not second.cancelled()
+
+
+async def test_who_comes_alone_does_not_wait() -> None:
+    turns = Turns(1)
+    for _ in range(3):
+        await turns.take()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
