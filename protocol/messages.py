@@ -11,9 +11,15 @@ import msgspec
 
 from protocol.names import ReplicaId
 from protocol.spec import DesiredReplica, PortLease
+from protocol.streams import Ack, OpenExec, OpenLogs, Resize, StreamCredit, StreamData, StreamEnd, Tail
+from protocol.wire import ContainerRef as ContainerRef
+from protocol.wire import Wire
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of this protocol. A peer speaks N and N-1."""
+
+STREAMS_SINCE = 2
+"""Streams and tails are known to peers of this protocol and newer ones."""
 
 SUBPROTOCOL = "ropeteam.agent.v1"
 """WebSocket subprotocol of `/api/agent/session`."""
@@ -28,25 +34,7 @@ ReasonCode = Literal["", "port_taken", "image_missing", "pull_failed", "crash_lo
 """Why a replica is not running, for the scheduler to act on; the sentence for people is `reason`."""
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
-    """A message. Its `type` is the class name in lower case."""
-
-
 # -- facts about a node ---------------------------------------------------------------------------------------------
-
-
-class ContainerRef(msgspec.Struct, frozen=True, kw_only=True):
-    """Names one container of ours: at most one is alive per (replica, epoch)."""
-
-    project: str
-    service: str
-    replica: int
-    epoch: int
-
-    @property
-    def id(self) -> ReplicaId:
-        """The replica the container is a copy of."""
-        return ReplicaId(self.project, self.service, self.replica)
 
 
 class ContainerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,6 +84,9 @@ class ContainerBeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     uptime: str = ""
     cpu_usage: float = 0.0
     mem_mb: float = 0.0
+    net_in_kb: float = 0.0
+    """KiB/s received since the last reading; `net_out_kb` sent."""
+    net_out_kb: float = 0.0
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -171,6 +162,9 @@ class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
     containers: tuple[ContainerBeat, ...] = ()
     revision: int = 0
     """The revision of desired state obeyed last."""
+    net_in_kb: float = 0.0
+    """KiB/s received by the machine's own interfaces, without loopback and bridges; `net_out_kb` sent."""
+    net_out_kb: float = 0.0
 
 
 class Pulse(Wire, frozen=True, kw_only=True):
@@ -234,6 +228,8 @@ class Welcome(Wire, frozen=True, kw_only=True):
     session_epoch: int
     incarnation: int
     heartbeat_s: float = 5.0
+    protocol: int = 1
+    """What the Center speaks; one that does not say it speaks 1."""
 
 
 class Removed(Wire, frozen=True, kw_only=True):
@@ -310,9 +306,24 @@ class Unsupported(Wire, frozen=True, kw_only=True):
 
 
 FromAgent = (
-    Hello | Proof | Inventory | Heartbeat | Pulse | Observed | TaskUpdate | Resync | ConfirmStop | Goodbye | Unsupported
+    Hello
+    | Proof
+    | Inventory
+    | Heartbeat
+    | Pulse
+    | Observed
+    | TaskUpdate
+    | Resync
+    | ConfirmStop
+    | Goodbye
+    | Tail
+    | StreamData
+    | StreamCredit
+    | StreamEnd
+    | Ack
+    | Unsupported
 )
-FromCenter = (
+Word = (
     Challenge
     | Welcome
     | Removed
@@ -325,3 +336,7 @@ FromCenter = (
     | ComeBack
     | Unsupported
 )
+"""What the Center says to the agent's core."""
+Streamed = OpenLogs | OpenExec | Resize | StreamData | StreamCredit | StreamEnd | Ack
+"""What it says to the agent's streams."""
+FromCenter = Word | Streamed

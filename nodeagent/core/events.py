@@ -11,7 +11,7 @@ from nodeagent.core.desired import DesiredState
 from nodeagent.core.restart import Ending
 from nodeagent.core.steps import Step
 from nodeagent.core.tasks import TaskRecord
-from protocol.messages import ContainerRef, FromAgent, FromCenter
+from protocol.messages import ContainerRef, FromAgent, Word
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A message of the Center, from `Welcome` on."""
 
     session: int
-    message: FromCenter
+    message: Word
 
 
 class Woke(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,6 @@ from protocol.messages import (
     Desired,
     DesiredDelta,
     FromAgent,
-    FromCenter,
     Relist,
     Removed,
     Resync,
@@ -59,6 +58,7 @@ from protocol.messages import (
     TaskOrder,
     Unsupported,
     Welcome,
+    Word,
 )
 
 BOOT_HOLD_S = 30.0
@@ -253,7 +253,7 @@ class NodeState:
 
     # -- the Center -------------------------------------------------------------------------------------------------
 
-    def _receive(self, message: FromCenter, now: Now) -> None:
+    def _receive(self, message: Word, now: Now) -> None:
         match message:
             case Welcome():
                 self.voice.welcomed()

@@ -25,6 +25,7 @@ from protocol.messages import (
     Hello,
     Proof,
     Removed,
+    Streamed,
     Versions,
     Welcome,
 )
@@ -164,6 +165,8 @@ class Rope:
         self._heard_at = self._agent.process.clock.now
         if not self._proved:
             self._prove(message)
+            return
+        if isinstance(message, Streamed):
             return
         match message:
             case Welcome():

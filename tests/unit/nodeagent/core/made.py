@@ -36,11 +36,11 @@ from protocol.messages import (
     ContainerReport,
     Desired,
     FromAgent,
-    FromCenter,
     Health,
     Inventory,
     Observed,
     Welcome,
+    Word,
 )
 from protocol.spec import DesiredReplica, HealthCheck, PortLease, RestartRule, ServiceSpec, container_fingerprint
 
@@ -199,7 +199,7 @@ class VirtualNode:
         """The session breaks."""
         self.tell(SessionClosed(session=self.session))
 
-    def hear(self, message: FromCenter) -> list[Action]:
+    def hear(self, message: Word) -> list[Action]:
         """The Center says something."""
         return self.tell(Received(session=self.session, message=message))
 
