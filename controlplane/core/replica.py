@@ -4,6 +4,7 @@ A replica has at most one wanted and one outgoing assignment (DESIGN §1). Epoch
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -13,7 +14,10 @@ from protocol.names import ReplicaId
 from protocol.spec import PortLease, ServiceSpec
 
 UP_S = 5.0
-"""Without a health check a replica counts as ready when it has been up for so long (issue text, point 5)."""
+"""Without a health check a replica is ready when it has been up for so long, or for `monitor` if that is less."""
+
+Serves = Literal["both", "wanted", "outgoing"]
+"""Which of a replica's two assignments people are sent to (`announce`)."""
 
 _ALIVE: frozenset[ReplicaState] = frozenset(
     {"assigned", "pulling", "starting", "running", "stopping", "stopped", "failed"}
@@ -60,6 +64,10 @@ class Assignment(Record, frozen=True, kw_only=True):
     """Not started before the outgoing assignment is confirmed gone (stop-first)."""
     ending: bool = False
     """Withdrawn from the desired state: its container is being stopped and removed."""
+    awaits: bool = False
+    """Held (`hold` is set, too) until what its service depends on is ready; `reason` says what."""
+    freed: bool = False
+    """A person said that its replica may be started elsewhere, whatever `x-rope.failover` says."""
     task: str = ""
     """Task that people watch for this assignment."""
 
@@ -92,6 +100,16 @@ class Replica(Record, frozen=True, kw_only=True):
     """Sequence number of the event that began the story it is in; 0 = none."""
     ending: bool = False
     """To be stopped and forgotten: scaled away, its service or its project removed."""
+    serves: Serves = "both"
+    """Rolling and canary: both copies serve while both live. Blue-green: only the old one before the switch, only the
+    new one after it.
+    """
+    kept_until: float = 0.0
+    """Until then (wall seconds) the outgoing assignment is kept although the wanted one is ready: for a return."""
+    restarts_due: bool = False
+    """It was started elsewhere; services with `restart: true` towards it are restarted once it is ready."""
+    home: str = ""
+    """Node that a failover took it from and that it goes back to (`x-rope.on_return`); "" = none."""
 
     @property
     def state(self) -> ReplicaState:
@@ -113,24 +131,24 @@ def ref(replica: ReplicaId, epoch: int) -> ContainerRef:
     return ContainerRef(project=replica.project, service=replica.service, replica=replica.index, epoch=epoch)
 
 
-def is_ready(assignment: Assignment, spec: ServiceSpec, wall: float) -> bool:
-    """Healthy, or up for `UP_S` without a health check; a `restart: no` job that ended with 0 is ready too."""
+def is_checked(assignment: Assignment, spec: ServiceSpec) -> bool:
+    """True when something tells how healthy it is: a probe, the file's check, or one that the image brings."""
+    named = spec.health is not None and spec.health.test != ("NONE",)
+    return named or spec.probe is not None or assignment.health != "none"
+
+
+def is_ready(assignment: Assignment, spec: ServiceSpec, wall: float, up_s: float | None = None) -> bool:
+    """Healthy, or without a check up for `up_s` (None: `UP_S`, or `monitor` if that is less); a `restart: no` job
+    that ended with 0 is ready too.
+    """
     if assignment.state == "stopped":
         return assignment.exit_code == 0
     if assignment.state != "running" or assignment.ending:
         return False
-    if spec.health is not None and spec.health.test != ("NONE",):
+    if is_checked(assignment, spec):
         return assignment.health == "healthy"
-    if assignment.health != "none":  # the image brings a check of its own
-        return assignment.health == "healthy"
-    return assignment.running_since > 0 and wall - assignment.running_since >= UP_S
-
-
-def ready_at(assignment: Assignment, spec: ServiceSpec) -> float | None:
-    """Wall time at which `is_ready` turns true by waiting alone, or None."""
-    if assignment.state != "running" or assignment.health != "none" or spec.health is not None:
-        return None
-    return assignment.running_since + UP_S
+    least_s = min(UP_S, spec.update.monitor_s) if up_s is None else up_s
+    return assignment.running_since > 0 and wall - assignment.running_since >= least_s
 
 
 def moved(assignment: Assignment, state: ReplicaState, wall: float, reason: str = "") -> Assignment:
