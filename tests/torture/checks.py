@@ -1,0 +1,145 @@
+"""What must hold when the storm is over: everything acknowledged is there, nothing runs twice, all is as last wanted.
+
+`unsettled` is asked again and again until it finds nothing; `broken` finds what time does not mend.
+"""
+
+import asyncio
+import http.client
+import sqlite3
+from collections import Counter
+from typing import Any
+
+from tests.torture.engines import State
+from tests.torture.operators import Acked, NodeKeeper, Person, wanted
+from tests.torture.team import Team
+
+CENTER_RSS_MAX = 250 << 20
+AGENT_RSS_MAX = 120 << 20
+"""Resident bytes that no process may reach, however long the run is."""
+
+SLOW = (OSError, http.client.HTTPException, AssertionError)
+
+
+async def unsettled(team: Team, persons: list[Person]) -> list[str]:
+    """What is not yet as it shall be."""
+    try:
+        found = await _api_says(team, persons)
+    except SLOW as error:
+        return [f"the Center does not answer: {error}"]
+    return found + _engines_say(await team.state(), persons)
+
+
+async def _api_says(team: Team, persons: list[Person]) -> list[str]:
+    found = []
+    for node in await team.api.get("/api/v1/nodes"):
+        if node["state"] != "online" or node["draining"] or node["unschedulable"]:
+            found.append(f"{node['name']} is {node['state']} {node['unschedulable'] or ''}")
+    projects = {p["code"]: p for p in await team.api.get("/api/v1/projects")}
+    should = {p.kind.code for p in persons if p.there}
+    if set(projects) != should:
+        found.append(f"projects are {sorted(projects)}, {sorted(should)} shall be")
+    for code in should & set(projects):
+        project = projects[code]
+        counts = {s: n for c, s, n, _ in wanted(persons) if c == code}
+        if project["state"] not in (("running",) if any(counts.values()) else ("running", "stopped")):
+            found.append(f"{code} is {project['state']}: {project['message']}")
+        if project["deployment"]:
+            found.append(f"{code}: deployment {project['deployment']} is under way")
+        got = Counter(r["service"] for r in project["replicas"] if r["state"] == "running" and not r["outgoing"])
+        if got != +Counter(counts):
+            found.append(f"{code} has {dict(got)} of {counts}")
+    for task in await team.api.get("/api/v1/tasks"):
+        if task["state"] not in ("done", "failed"):
+            found.append(f"task {task['id']} {task['kind']} on {task['node']} is {task['state']}")
+    return found
+
+
+def _engines_say(state: State, persons: list[Person]) -> list[str]:
+    found = []
+    due = {(code, service, k + 1): version for code, service, n, version in wanted(persons) for k in range(n)}
+    seen: Counter[tuple[str, str, int]] = Counter()
+    for shown in state.containers:
+        key = (shown.ref.project, shown.ref.service, shown.ref.replica)
+        where = f"{'/'.join(map(str, key))} epoch {shown.ref.epoch} on {shown.node}"
+        if not shown.running:
+            found.append(f"{where} is there and does not run")
+        elif key not in due:
+            found.append(f"{where} runs, and nobody wants it")
+        elif shown.version != str(due[key]):
+            found.append(f"{where} runs version {shown.version}, {due[key]} is wanted")
+        seen[key] += shown.running
+    found += [f"{'/'.join(map(str, key))} runs {n} times" for key, n in seen.items() if n > 1]
+    found += [f"{'/'.join(map(str, key))} does not run" for key in due if not seen[key]]
+    return found
+
+
+async def failed_projects(team: Team, persons: list[Person]) -> list[Person]:
+    """Whose last deployment failed, or who has a replica that was given up: for its operator to deploy again."""
+    found = []
+    for person in persons:
+        if not person.there or not person.acked:
+            continue
+        try:
+            project = await team.api.get(f"/api/v1/projects/{person.kind.code}")
+            last = await team.api.get(f"/api/v1/deployments/{person.acked[-1].deployment}")
+        except SLOW:
+            continue
+        if last["state"] == "failed" or any(r["state"] == "failed" for r in project["replicas"]):
+            team.story.tell("failed", f"{person.kind.code}: {last['reason']} | {project['message']}")
+            found.append(person)
+    return found
+
+
+async def broken(team: Team, persons: list[Person], keeper: NodeKeeper) -> list[str]:
+    """What is wrong for good."""
+    state = await team.state()
+    found = [f"ran twice: {line}" for line in state.twice]
+    for child in team.children:
+        found += child.tracebacks
+        rss, most = child.measure(), CENTER_RSS_MAX if child is team.center else AGENT_RSS_MAX
+        if rss > most:
+            found.append(f"{child.name} has {rss >> 20} MiB")
+    if team.api.internal:
+        found.append(f"{team.api.internal} answers were 500")
+    found += await asyncio.to_thread(_database_says, team, keeper)
+    for person in persons:
+        found += await _acknowledged(team, person)
+    return found
+
+
+def _database_says(team: Team, keeper: NodeKeeper) -> list[str]:
+    path = team.data("center") / "center.db"
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        found = [row[0] for row in database.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        tickets = {row[0] for row in database.execute("SELECT id FROM tickets")}
+    finally:
+        database.close()
+    lost = [token for token in keeper.tokens if token not in tickets]
+    return found + ([f"acknowledged join tokens are lost: {lost}"] if lost else [])
+
+
+async def _acknowledged(team: Team, person: Person) -> list[str]:
+    found = []
+    for index, acked in enumerate(person.acked):
+        status, view = await asyncio.to_thread(team.api.once, "GET", f"/api/v1/deployments/{acked.deployment}")
+        told = _told(acked, status, view)
+        if told:
+            found.append(f"{told} (answer {index + 1} of {len(person.acked)})")
+    if person.there:
+        project = await team.api.get(f"/api/v1/projects/{person.kind.code}")
+        due = {acked.revision for acked in person.acked[person.born :]}
+        lost = sorted(due - set(project["revisions"]))
+        if lost:
+            found.append(f"acknowledged revisions of {person.kind.code} are lost: {lost}")
+    return found
+
+
+def _told(acked: Acked, status: int, view: Any) -> str:
+    if status != 200:
+        return f"acknowledged {acked} is lost: {status}"
+    if (view["project"], view["revision"]) != (acked.project, acked.revision):
+        return f"acknowledged {acked} is now {view}"
+    if view["state"] in ("waiting", "running", "paused"):
+        return f"{acked} is {view['state']} at rest"
+    return ""
