@@ -25,6 +25,8 @@ class Problem(Body, frozen=True, kw_only=True, omit_defaults=True):
     line: int = 0
     column: int = 0
     fix: str = ""
+    file: str = ""
+    """The user's file that `line` counts in; "" = the one that was sent."""
 
 
 class ErrorBody(Body, frozen=True, kw_only=True):
@@ -39,6 +41,14 @@ class ErrorAnswer(Body, frozen=True, kw_only=True):
     """The one error shape of the API (DESIGN §9)."""
 
     error: ErrorBody
+
+
+class WhoAnswer(Body, frozen=True, kw_only=True):
+    """`GET /api/v1/whoami`: who asks, and of what. `version`: of the Center."""
+
+    name: str
+    cluster: str
+    version: str
 
 
 # -- joining --------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Refusal(Fault):
     """The Center said no; `error` is its answer."""
 
     def __init__(self, status: int, error: ErrorBody) -> None:
-        then = "Set --token or ROPE_TOKEN to the admin token that the Center printed." if status == 401 else ""
+        then = "Sign in with: rope login URL. Or set ROPE_TOKEN to the admin token." if status == 401 else ""
         super().__init__(error.message, then, _EXIT.get(status, Exit.ERROR))
         self.status = status
         self.error = error
@@ -50,6 +50,13 @@ class Refusal(Fault):
     def passes(self) -> bool:
         """True when the same question may be answered in a moment."""
         return self.status in _PASSING
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What `/healthz` answers."""
+
+    status: str
+    version: str
 
 
 class Client:
@@ -71,10 +78,17 @@ class Client:
         self._tls = parts.scheme == "https"
         self._path = parts.path.rstrip("/")
         self._timeout_s = timeout_s
+        self.date = ""
+        """The time the Center put on its last answer, as HTTP writes it."""
 
     def get(self, path: str, kind: type[T], **query: str | int) -> T:
         """The object at `/api/v1/<path>`. Raises Refusal, Unreachable."""
         return self.send("GET", path, kind, query=query)
+
+    def root(self, path: str, kind: type[T]) -> T:
+        """The object at `/<path>`, where no token is needed. Raises Refusal, Unreachable."""
+        status, content = self._tried("GET", f"{self._path}/{path}", None, {"Accept": "application/json"})
+        return self._read(status, content, kind)
 
     def send(
         self,
@@ -118,6 +132,7 @@ class Client:
         try:
             connection.request(method, target, data, headers)
             response = connection.getresponse()
+            self.date = response.getheader("Date", "")
             return response.status, response.read(ANSWER_MAX)
         finally:
             connection.close()

@@ -2,7 +2,8 @@
 
 import click
 
-from ropeteam.commands import deploying, looking, nodes, operating, processes
+from ropeteam.commands import deploying, inspecting, looking, nodes, operating, processes, shell, signing
+from ropeteam.completing import Known, attach
 from ropeteam.session import talks
 
 
@@ -29,6 +30,10 @@ def rope() -> None:
 for command in (
     processes.center,
     processes.agent,
+    signing.login,
+    signing.logout,
+    signing.whoami,
+    signing.context_group,
     looking.status,
     nodes.nodes,
     nodes.node,
@@ -42,5 +47,13 @@ for command in (
     operating.scale,
     operating.rollback,
     operating.rm,
+    inspecting.inspect,
+    inspecting.doctor,
+    shell.completion,
+    shell.version,
 ):
     rope.add_command(command)
+
+nodes.node.add_command(nodes.nodes, "ls")
+attach(rope, {"project": Known("project", "projects")})
+attach(nodes.node, {"name": Known("node", "nodes")})

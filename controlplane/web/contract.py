@@ -23,6 +23,7 @@ from protocol.api import (
     RollbackRequest,
     ScaleRequest,
     TaskView,
+    WhoAnswer,
 )
 from protocol.messages import TaskState
 from protocol.names import LABEL_VALUE_MAX, NODE, PROJECT
@@ -227,6 +228,7 @@ def _about() -> dict[str, Operation]:
         "GET /readyz": openly("Can it make changes?", Ready, errors=("unavailable",)),
         "GET /metrics": openly("Figures for Prometheus", str, "text/plain"),
         "GET /api/v1/openapi.json": openly("This document", dict[str, Any]),
+        "GET /api/v1/whoami": Operation(summary="Who asks, and of what", tag="about", answers={200: WhoAnswer}),
         "GET /api/v1/docs": openly("This document as a page", str, "text/html"),
     }
 

@@ -1,4 +1,4 @@
-"""The API's own description: the OpenAPI document, and the same as a page. Open to all: it tells no secret."""
+"""The API's own description: the OpenAPI document, and the same as a page (open to all), and who asks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from controlplane.web.answers import answer
 from controlplane.web.call import Call
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.openapi import document
 from controlplane.web.visit import Visit
+from protocol.api import WhoAnswer
 
 _REF = "#/components/schemas/"
 
@@ -48,6 +50,12 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 async def openapi(call: Call) -> Response:
     """`GET /api/v1/openapi.json`."""
     return Response(document(call.door.settings.version), media_type="application/json")
+
+
+async def whoami(call: Call) -> Response:
+    """`GET /api/v1/whoami`."""
+    cluster, version = call.cluster.meta.cluster, call.door.settings.version
+    return answer(WhoAnswer(name=call.who.name, cluster=cluster, version=version))
 
 
 class Reference:

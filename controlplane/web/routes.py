@@ -68,6 +68,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/readyz", anyone, health.readyz),
     Row("GET", "/metrics", anyone, health.metrics),
     Row("GET", "/api/v1/openapi.json", anyone, reference.openapi),
+    Row("GET", "/api/v1/whoami", admin, reference.whoami),
     Row("GET", "/api/v1/nodes", admin, nodes.nodes),
     Row("GET", "/api/v1/nodes/{name}", admin, nodes.node),
     Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),

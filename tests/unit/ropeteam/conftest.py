@@ -1,6 +1,7 @@
 """Fixtures of the command line's tests."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -29,8 +30,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 
 
 @pytest.fixture
-def rope(api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Rope:
+def rope(api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rope:
     """Run `rope` against `api`."""
+    monkeypatch.setenv("ROPE_CONFIG", str(tmp_path / "rope" / "config.toml"))
     monkeypatch.setenv("ROPE_URL", api.url)
     monkeypatch.setenv("ROPE_TOKEN", "s3cret")
     monkeypatch.setattr("ropeteam.follow.POLL_S", 0.001)
