@@ -39,7 +39,7 @@ async def test_one_signs_in_and_needs_no_url_and_token_any_more(
     def session(running: Running) -> None:
         rope("version")  # by now the Center, in this process, has greeted on stdout
         code, out, err = rope("ls", "--url", running.url)
-        assert code == Exit.SIGNED_OUT and not out and "a token is needed" in err and "rope login" in err
+        assert code == Exit.SIGNED_OUT and "shop" not in out and "a token is needed" in err and "rope login" in err
         code, _, err = rope("login", running.url, "--token-stdin", "--name", "lab", typed="wrong-token\n")
         assert code == Exit.SIGNED_OUT and "not valid" in err and not (tmp_path / "config.toml").exists()
         code, _, err = rope("login", running.url, typed="")
