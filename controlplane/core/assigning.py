@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.core import tasks
+from controlplane.core import companions, tasks
 from controlplane.core.draft import Draft, where
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced, place
@@ -40,6 +40,10 @@ def choose(
     spec = draft.spec(replica.id, replica.revision)
     assert spec is not None, f"{replica.id} has no service in revision {replica.revision}"
     project = draft.get(Project, replica.id.project)
+    linked = companions.linked(draft, replica)
+    comes_along = companions.company(draft, replica, avoid) if linked else ()
+    if linked and spec.restart == "no":
+        stay = ""  # a job has nothing to stay for where it ran before: it goes to what it works on
     want = Want(
         replica=replica.id,
         spec=spec,
@@ -47,13 +51,15 @@ def choose(
         history=project.history if project else (),
         data_node=data_node(project, replica.id) if spec.local_data else "",
         avoid=avoid | frozenset(replica.avoid),
-        fixed_required=fixed_required,
+        fixed_required=fixed_required or spec.port_strict,
         prefer=prefer,
         stay=stay,
+        linked=linked,
+        company=comes_along,
         now=draft.now.wall,
     )
     found = [_without(room, replica) for room in rooms(draft) if among is None or room.node.name in among]
-    draft.placed(len(found))
+    draft.placed(len(found) * (1 + len(comes_along)))
     return place(want, found)
 
 
@@ -69,9 +75,11 @@ def same_words(one: str, other: str) -> bool:
     return one == other or _PASSING.sub("", one) == _PASSING.sub("", other)
 
 
-def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False, deployment: int = 0) -> Replica:
+def assign(
+    draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False, awaits: str = "", deployment: int = 0
+) -> Replica:
     """Give the replica a new wanted assignment with the next epoch, and a task to watch it. The caller has dealt with
-    the former wanted one.
+    the former wanted one. `awaits`: what it depends on and must wait for, in words; "" = nothing.
     """
     epoch = replica.epoch + 1
     task = tasks.begin(
@@ -83,7 +91,9 @@ def assign(draft: Draft, replica: Replica, placed: Placed, *, hold: bool = False
         revision=replica.revision,
         ports=placed.ports,
         since=draft.now.wall,
-        hold=hold,
+        hold=hold or bool(awaits),
+        awaits=bool(awaits),
+        reason=awaits,
         task=task.id,
     )
     spec = draft.spec(replica.id, replica.revision)

@@ -25,6 +25,9 @@ from protocol.names import ReplicaId
 
 K = TypeVar("K")
 
+Turn = tuple[str, int, ReplicaId]
+"""A replica's turn when places are given: by project, depth of its dependencies, id."""
+
 
 class Meta(Record, frozen=True, kw_only=True):
     """The cluster itself; one row. Counters never go back. `incarnation` rises when a backup is restored."""
@@ -49,8 +52,8 @@ class Volatile(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic time of the next try to place what is pending without a change."""
     relist_at: float = 0.0
     """Monotonic time at which nodes are next asked what became of copies that should have ended."""
-    retry_after: ReplicaId | None = None
-    """The last try got as far as this replica and goes on behind it; None = it got through."""
+    retry_after: Turn | None = None
+    """The last try got as far as this turn and goes on behind it; None = it got through."""
 
 
 KEYS: dict[type[Record], tuple[str, Any]] = {
@@ -111,6 +114,10 @@ class Cluster:
         """Replicas with an outgoing assignment that still serves."""
         self.departing: set[ReplicaId] = set()
         """Replicas with an outgoing assignment whose end is waited for."""
+        self.in_order: set[ReplicaId] = set()
+        """Replicas that wait for what they depend on, or for which others are to be restarted."""
+        self.away: set[ReplicaId] = set()
+        """Replicas that go back to the node they were taken from."""
         self.open_tasks: set[str] = set()
         self.open_deployments: set[int] = set()
         self.rests_on: dict[str, set[tuple[str, str, int]]] = {}
@@ -173,6 +180,10 @@ class Cluster:
                     self.loads.pop(assignment.node, None)
                 if wants_place(record):
                     self.unplaced.add(record.id)
+                if record.restarts_due or (record.wanted is not None and record.wanted.awaits):
+                    self.in_order.add(record.id)
+                if record.home:
+                    self.away.add(record.id)
                 if record.outgoing is not None:
                     (self.departing if record.outgoing.ending else self.crossing).add(record.id)
             case Task() if not record.ended:
@@ -196,6 +207,8 @@ class Cluster:
                 self.unplaced.discard(record.id)
                 self.crossing.discard(record.id)
                 self.departing.discard(record.id)
+                self.in_order.discard(record.id)
+                self.away.discard(record.id)
             case Task():
                 self.open_tasks.discard(record.id)
             case Deployment():

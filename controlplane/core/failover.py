@@ -6,7 +6,8 @@ old one stale. The story of a failover has one cause id, that of the first sign 
 
 import msgspec
 
-from controlplane.core import assigning, healing, observe, tasks
+from controlplane.core import assigning, chains, dependencies, healing, jobs, observe, tasks
+from controlplane.core.cluster import Turn
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced
@@ -26,9 +27,11 @@ def interrupt(draft: Draft, node: Node, reason: str, *, runs_on: bool = False) -
     """
     for replica in draft.replicas_on(node.name):
         wanted = replica.wanted
-        if wanted is None or wanted.node != node.name or wanted.state in ("interrupted", "stopped"):
+        if wanted is None or wanted.node != node.name or wanted.state == "interrupted":
             continue
         spec = draft.spec(replica.id, wanted.revision)
+        if jobs.at_rest(spec, wanted):
+            continue
         if runs_on and (spec is None or not spec.may_move):
             continue
         draft.looks += INTERRUPT_LOOKS
@@ -61,15 +64,15 @@ def retry(draft: Draft) -> None:
     after = draft.volatile.retry_after
     last = after
     hopeless: dict[tuple[object, ...], Unplaced] = {}  # a service's replicas are refused alike: ask once for all
-    for replica in draft.unplaced():
+    for turn, replica in in_order(draft, draft.unplaced()):
         if draft.spec(replica.id, replica.revision) is None:
             continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
-        if after is not None and replica.id <= after:
+        if after is not None and turn <= after:
             continue
         if draft.tired():
             draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=0.0, retry_after=last)
             return
-        last = replica.id
+        last = turn
         lost = replica.wanted.node if replica.wanted else ""
         service = (replica.id.project, replica.id.service, replica.revision)
         data = data_node(draft.get(Project, replica.id.project), replica.id)
@@ -83,6 +86,20 @@ def retry(draft: Draft) -> None:
             hopeless[key] = placed
     if after is not None:
         draft.volatile = msgspec.structs.replace(draft.volatile, retry_after=None)
+
+
+def in_order(draft: Draft, replicas: list[Replica]) -> list[tuple[Turn, Replica]]:
+    """The replicas of each project in the order of their dependencies, each with its turn."""
+    known: dict[tuple[str, int], dict[str, int]] = {}
+    found = []
+    for replica in replicas:
+        numbered = (replica.id.project, replica.revision)
+        depths = known.get(numbered)
+        if depths is None:
+            revision = draft.revision(*numbered)
+            depths = known[numbered] = chains.depths(revision.spec.services) if revision is not None else {}
+        found.append(((replica.id.project, depths.get(replica.id.service, 0), replica.id), replica))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
@@ -104,7 +121,11 @@ def _succeed(draft: Draft, replica: Replica, old: Assignment, known: Unplaced | 
         _explain(draft, replica, placed.reason, placed)
         return placed
     assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
-    changed = assigning.assign(draft, msgspec.structs.replace(replica, wanted=None, remap=True), placed)
+    moving = msgspec.structs.replace(
+        replica, wanted=None, remap=True, restarts_due=dependencies.will_restart(draft, replica)
+    )
+    draft.put(moving)
+    changed = assigning.assign(draft, moving, placed, awaits=dependencies.hold(draft, moving, placed.node))
     assigning.tell_placed(draft, changed, placed, replica.cause)
     return placed
 

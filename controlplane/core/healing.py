@@ -5,7 +5,7 @@ Rules: DESIGN §4, "Ports" and "Agent-side healing". Restarts on the node are th
 
 import msgspec
 
-from controlplane.core import assigning
+from controlplane.core import assigning, dependencies
 from controlplane.core.draft import Draft
 from controlplane.core.placement import Placed, Unplaced
 from controlplane.core.port_rest import REST_S, PortRest
@@ -97,7 +97,8 @@ def place_pending(
             )
         return placed
     hold = replica.outgoing is not None and replica.outgoing.ending
-    changed = assigning.assign(draft, replica, placed, hold=hold, deployment=deployment)
+    awaits = "" if deployment else dependencies.hold(draft, replica, placed.node)
+    changed = assigning.assign(draft, replica, placed, hold=hold, awaits=awaits, deployment=deployment)
     assigning.tell_placed(draft, changed, placed, replica.cause, deployment=deployment)
     return placed
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from controlplane.core import assigning, detector, engine_health, failover, prepare, rollout, tasks
+from controlplane.core import assigning, dependencies, detector, engine_health, failover, prepare, rollout, tasks
 from controlplane.core.action import CloseSession, SendRelist
 from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
@@ -34,6 +34,7 @@ def tick(draft: Draft, fact: Tick) -> None:
         replica = draft.replica(key)
         if replica is not None:
             rollout.settle(draft, replica)
+    dependencies.release(draft)
     _ask_for_the_departed(draft)
     if draft.now.mono >= draft.volatile.retry_at:
         draft.volatile = msgspec.structs.replace(draft.volatile, retry_at=draft.now.mono + failover.RETRY_S)

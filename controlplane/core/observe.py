@@ -2,7 +2,7 @@
 
 import msgspec
 
-from controlplane.core import assigning, healing, tasks
+from controlplane.core import assigning, healing, jobs, tasks
 from controlplane.core.draft import Draft, where
 from controlplane.core.node import Node
 from controlplane.core.project import Project
@@ -87,8 +87,8 @@ def _apply(draft: Draft, replica: Replica, slot: str, old: Assignment, report: C
 
 def _missing(wanted: Assignment, wall: float) -> Assignment:
     """Its node is back without a container of it: the agent will make one."""
-    if wanted.state == "assigned":
-        return wanted
+    if wanted.state == "assigned" or jobs.completed(wanted):
+        return wanted  # a completed job needs no container
     return msgspec.structs.replace(
         moved(wanted, "assigned", wall, "no container of it on its node"), health="none", running_since=0.0
     )
@@ -108,10 +108,17 @@ def _updated(old: Assignment, report: ContainerReport, wall: float) -> Assignmen
         state_seq=report.state_seq,
         container_id=report.container_id[:64],
         restarts=report.restarts,
-        exit_code=report.exit_code,
+        exit_code=_exit_code(old, report),
         gave_up=report.gave_up,
         running_since=running_since,
     )
+
+
+def _exit_code(old: Assignment, report: ContainerReport) -> int | None:
+    """As told; of a job whose container is gone since it ended, as it was told before."""
+    if report.exit_code is None and (report.state, old.state) == ("stopped", "stopped"):
+        return old.exit_code
+    return report.exit_code
 
 
 def _tell(draft: Draft, replica: Replica, old: Assignment, new: Assignment, report: ContainerReport) -> None:
@@ -171,7 +178,7 @@ def release(draft: Draft, replica: Replica) -> None:
         draft.drop(replica)
         return
     wanted = replica.wanted
-    if wanted is not None and wanted.hold:
+    if wanted is not None and wanted.hold and not wanted.awaits:
         wanted = msgspec.structs.replace(wanted, hold=False)
     draft.put(msgspec.structs.replace(replica, outgoing=None, wanted=wanted))
 

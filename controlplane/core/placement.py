@@ -16,6 +16,7 @@ from controlplane.core.ports import Chosen, choose, plenty
 from controlplane.core.room import Holder, Resting, Room, Want
 from controlplane.core.strategies import rank
 from protocol.api import Candidate
+from protocol.names import ReplicaId
 from protocol.spec import Constraint, PortLease
 
 __all__ = ["FILTERS", "Candidate", "Holder", "Placed", "Resting", "Room", "Unplaced", "Want", "place"]
@@ -61,7 +62,9 @@ def place(want: Want, rooms: Sequence[Room]) -> Placed | Unplaced:
     ordered = sorted(rooms, key=lambda room: room.node.name)
     refused = {room.node.name: reason for room in ordered if (reason := refusal(want, room)) is not None}
     left_out = tuple(Candidate(node=name, score=None, reason=reason) for name, reason in refused.items())
-    ranked = rank(want, [room for room in ordered if room.node.name not in refused], ordered)
+    fitting = [room for room in ordered if room.node.name not in refused]
+    whole = frozenset(r.node.name for r in fitting if takes_all(want, r)) if want.company else frozenset()
+    ranked = rank(want, fitting, ordered, whole)
     if not ranked:
         return Unplaced(reason=_summary(refused), candidates=left_out)
     best = ranked[0].room
@@ -78,6 +81,24 @@ def refusal(want: Want, room: Room) -> str | None:
         if (reason := keeps_out(want, room)) is not None:
             return reason
     return None
+
+
+def takes_all(want: Want, room: Room) -> bool:
+    """True when everything in the replica's company fits on this node beside it."""
+    for index, spec in enumerate(want.company):
+        before = want.company[index - 1] if index else want.spec
+        room = msgspec.structs.replace(
+            room,
+            cpus_reserved=room.cpus_reserved + before.cpus,
+            memory_reserved=room.memory_reserved + before.memory,
+            unseen_cpus=room.unseen_cpus + before.cpus,
+            unseen_memory=room.unseen_memory + before.memory,
+        )
+        key = ReplicaId(want.replica.project, spec.name, 1)
+        required = want.fixed_required or spec.port_strict
+        if refusal(Want(replica=key, spec=spec, fixed_required=required, now=want.now), room) is not None:
+            return False
+    return True
 
 
 # -- filters --------------------------------------------------------------------------------------------------------

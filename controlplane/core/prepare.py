@@ -6,13 +6,16 @@ towards online nodes; bounded pulls; released when the node comes back. Held in 
 
 from collections import Counter
 
-from controlplane.core import assigning, tasks
+from controlplane.core import assigning, failover, jobs, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed
 from controlplane.core.preparation import PULLS_MAX, PULLS_PER_TARGET, Preparation
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
+
+PREPARE_AFTER_S = 60.0
+"""Services that wait longer than this before they move (`x-rope.failover.after`) reserve nothing meanwhile."""
 
 
 def prepare(draft: Draft, silent: frozenset[str]) -> None:
@@ -25,7 +28,7 @@ def prepare(draft: Draft, silent: frozenset[str]) -> None:
     pulls = Counter(t.node for t in draft.open_tasks() if t.kind == "pull")
     for name in sorted(silent):
         if not _lost(draft, name):
-            for replica in draft.replicas_on(name):
+            for _, replica in failover.in_order(draft, draft.replicas_on(name)):
                 _prepare(draft, replica, name, pulls)
 
 
@@ -37,8 +40,10 @@ def _prepare(draft: Draft, replica: Replica, source: str, pulls: Counter[str]) -
         return
     revision = draft.revision(replica.id.project, replica.revision)
     spec = draft.spec(replica.id, replica.revision)
-    if revision is None or spec is None or not spec.may_move:
+    if revision is None or spec is None or not spec.may_move or jobs.at_rest(spec, wanted):
         return
+    if spec.failover.mode != "auto" or spec.failover.after_s > PREPARE_AFTER_S:
+        return  # it does not move now
     placed = assigning.choose(draft, replica, fixed_required=False, prefer=wanted.ports, avoid=frozenset({source}))
     if not isinstance(placed, Placed):
         draft.put(Preparation(replica=replica.id, source=source, target="", revision=replica.revision))

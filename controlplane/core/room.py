@@ -79,5 +79,9 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     """Former leases, tried before other ports."""
     stay: str = ""
     """Node to keep where it fits and spread allows; "" = none."""
+    linked: frozenset[str] = frozenset()
+    """Other services of its chain of dependencies, which it reaches by name on its own node only."""
+    company: tuple[ServiceSpec, ...] = ()
+    """Those of them that need a place now, too."""
     now: float
     """Wall seconds, for resting ports."""

@@ -5,15 +5,18 @@ Nodes are ordered by the first of these that differs, the last tie broken by nam
 1. spread over labels: for each key of `placement.spread`, fewest replicas of the service on all nodes with that value;
 2. spread over nodes: fewest replicas of the service on the node;
 3. the node to stay on (`Want.stay`, or where a movable service has its data);
-4. the strategy: `labels` by the number of preferred labels matched, `affinity` by how recently the node ran the project
+4. the chain: most of the services that the replica's service depends on, or that depend on it, run on the node;
+5. room for the rest of the chain, where that needs a place, too;
+6. the strategy: `labels` by the number of preferred labels matched, `affinity` by how recently the node ran the project
    (`least_loaded` has nothing here);
-5. room left: (free CPU share + free memory share + togetherness) x weight.
+7. room left: (free CPU share + free memory share + togetherness) x weight.
 
 Shares are what is left with this replica on the node, the smaller of what reservations leave and what the last
 heartbeat measured less the reservations it has not shown yet. Weights count relative to the heaviest node that fits.
 
-The score for people says the same in one number: room left (0 to 2.5), `STEP` for each step of the strategy, `STAY` for
-the node to stay on, less `REPLICA` for each replica of the service there and its square for each one in a label group.
+The score for people says the same in one number: room left (0 to 2.5), `STEP` for each step of the strategy, `WHOLE`
+for room for the rest of the chain, `LINKED` times the share of the chain on the node, `STAY` for the node to stay on,
+less `REPLICA` for each replica of the service there and its square for each one in a label group.
 
 No filters here: `placement` refuses, this module only orders.
 """
@@ -40,10 +43,16 @@ SCARCE = 0.2
 STEP = 3.0
 """Points for a preferred label or a place in the project's history: more than room left can ever give (2.5)."""
 
-STAY = 100.0
-"""Points for the node to stay on: more than 16 nodes of history or 30 labels."""
+WHOLE = 100.0
+"""Points for room for the rest of the chain: more than 16 nodes of history or 30 labels."""
 
-REPLICA = 1000.0
+LINKED = 1000.0
+"""Points for having the whole chain on the node; a tenth of it is as much as `WHOLE`."""
+
+STAY = 2000.0
+"""Points for the node to stay on: more than all of the above."""
+
+REPLICA = 10_000.0
 """Points off for each replica of the service on the node."""
 
 _UNKNOWN = 0.5
@@ -67,8 +76,12 @@ class _Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Node -> share of the project's other running services that are there; nodes with none are left out."""
 
 
-def rank(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> list[Ranked]:
-    """Order the nodes that fit, best first. `rooms`: all nodes; replicas on nodes that do not fit count for spread."""
+def rank(
+    want: Want, fitting: Sequence[Room], rooms: Sequence[Room], whole: frozenset[str] = frozenset()
+) -> list[Ranked]:
+    """Order the nodes that fit, best first. `rooms`: all nodes; replicas on nodes that do not fit count for spread.
+    `whole`: nodes with room for the rest of the chain.
+    """
     scene = _scene(want, fitting, rooms)
     keyed = []
     for room in fitting:
@@ -78,10 +91,20 @@ def rank(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> list[Ran
         left = (
             room_left(want, room, scene.together.get(room.node.name, 0.0)) * max(room.node.weight, 0.0) / scene.heaviest
         )
-        score = left + STEP * steps + STAY * stays
+        chain, all_fit = linked_share(want, room), room.node.name in whole
+        score = left + STEP * steps + WHOLE * all_fit + LINKED * chain + STAY * stays
         score -= sum(count * REPLICA ** (len(crowd) - place) for place, count in enumerate(crowd))
-        keyed.append(((crowd, not stays, -steps, -left, room.node.name), Ranked(room, round(score, 4))))
+        key = (crowd, not stays, -chain, not all_fit, -steps, -left, room.node.name)
+        keyed.append((key, Ranked(room, round(score, 4))))
     return [ranked for _, ranked in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def linked_share(want: Want, room: Room) -> float:
+    """Share of the other services of the replica's chain that are on this node, 0 to 1."""
+    if not want.linked or not room.projects.get(want.replica.project):
+        return 0.0
+    here = sum(1 for name in want.linked if room.services.get((want.replica.project, name)))
+    return here / len(want.linked)
 
 
 def strategy_steps(want: Want, room: Room) -> int:
