@@ -263,6 +263,7 @@ class DesiredReplica(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def fingerprint(value: object) -> str:
@@ -272,6 +273,8 @@ def fingerprint(value: object) -> str:
 
 def _spelt_out(value: object) -> object:
     """Every field by name: msgspec leaves out a default only when it is the very same object."""
+    if type(value) in _PLAIN:  # most values are, and `match` would try every case on each
+        return value
     match value:
         case msgspec.Struct():
             return {name: _spelt_out(getattr(value, name)) for name in value.__struct_fields__}

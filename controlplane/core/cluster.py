@@ -124,6 +124,9 @@ class Cluster:
         self.prepared_on: dict[str, set[ReplicaId]] = {}
         self.loads: dict[str, Load] = {}
         """What is promised to each node, worked out when first asked for and forgotten when it changes."""
+        self._tables: dict[type[Record], dict[Any, Any]] = {
+            kind: getattr(self, name) for kind, (name, _) in KEYS.items() if kind is not Meta
+        }
         for record in records:
             self._put(record)
 
@@ -155,8 +158,7 @@ class Cluster:
 
     def table(self, kind: type[Record]) -> dict[Any, Any]:
         """The table that holds records of this type."""
-        found: dict[Any, Any] = getattr(self, KEYS[kind][0])
-        return found
+        return self._tables[kind]
 
     def _put(self, record: Record) -> None:
         if isinstance(record, Meta):

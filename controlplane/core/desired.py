@@ -24,6 +24,8 @@ def full(draft: Draft, node: str) -> tuple[DesiredReplica, ...]:
 
 def send_deltas(draft: Draft) -> None:
     """Compare every replica that this decision touched and send each node what changed for it."""
+    if not draft.touched:
+        return
     send: dict[str, list[DesiredReplica]] = {}
     drop: dict[str, list[ContainerRef]] = {}
     for key in sorted(draft.touched):

@@ -10,7 +10,7 @@ from controlplane.core.project import Revision
 from controlplane.core.replica import Replica
 from controlplane.core.room import Room, Want
 from protocol.names import ReplicaId
-from protocol.spec import ServiceSpec, container_spec, fingerprint
+from protocol.spec import ServiceSpec, container_spec
 
 _STOPS = 1
 """Level of what is no longer wanted: first, so that its ports and memory are free (as Compose removes orphans)."""
@@ -101,12 +101,10 @@ def same_container(old: Revision | None, new: Revision, service: str) -> bool:
     """True when a service's containers are the same under both revisions."""
     if old is None or service not in old.spec.services:
         return False
-    return _container(old, service) == _container(new, service)
-
-
-def _container(revision: Revision, service: str) -> str:
-    spec = revision.spec.services[service]
-    return fingerprint((revision.pins.get(service, spec.image), container_spec(spec)))
+    before, after = old.spec.services[service], new.spec.services[service]
+    if old.pins.get(service, before.image) != new.pins.get(service, after.image):
+        return False
+    return before == after or container_spec(before) == container_spec(after)
 
 
 def _may_stay(draft: Draft, replica: Replica, spec: ServiceSpec) -> bool:

@@ -33,6 +33,8 @@ never be blocked for more than 20 ms (DESIGN §2)."""
 PLACEMENT_LOOKS = 55
 """What the rest of a placement costs, in looks: its records, journal lines and desired state."""
 
+_NOTHING: dict[Any, Any] = {}
+
 
 class Draft:
     """One decision. `now` is fixed for its whole life."""
@@ -73,14 +75,9 @@ class Draft:
         """Every record of a type, in no order. Not for replicas or tasks: those have indexes."""
         over = self._over.get(kind)
         if not over:  # as it is at nearly every tick
-            yield from tuple(self.base.table(kind).values())
-            return
-        for key, record in list(self.base.table(kind).items()):
-            if key not in over:
-                yield record
-        for changed in list(over.values()):
-            if changed is not None:
-                yield changed  # type: ignore[misc]  # tables hold one type each
+            return iter(tuple(self.base.table(kind).values()))
+        unchanged = [record for key, record in self.base.table(kind).items() if key not in over]
+        return iter((*unchanged, *(record for record in over.values() if record is not None)))
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises Refused."""
@@ -131,8 +128,10 @@ class Draft:
 
     def open_tasks(self) -> list[Task]:
         """Tasks that have not ended."""
-        over = self._over.get(Task, {})
-        ids = set(self.base.open_tasks) | set(over)
+        over = self._over.get(Task, _NOTHING)
+        if not over and not self.base.open_tasks:
+            return []
+        ids = self.base.open_tasks | over.keys()
         found = (self.get(Task, i) for i in sorted(ids))
         return [t for t in found if t is not None and not t.ended]
 
@@ -142,7 +141,10 @@ class Draft:
 
     def open_deployments(self) -> list[Deployment]:
         """Deployments that have not ended, oldest first."""
-        ids = set(self.base.open_deployments) | set(self._over.get(Deployment, {}))
+        over = self._over.get(Deployment, _NOTHING)
+        if not over and not self.base.open_deployments:
+            return []
+        ids = self.base.open_deployments | over.keys()
         found = (self.get(Deployment, i) for i in sorted(ids))
         return [d for d in found if d is not None and d.state not in ENDED]
 
