@@ -30,12 +30,13 @@ class Clock:
 
     def after(self, seconds: float, call: Call, *args: Any) -> None:
         """Call later."""
-        self.at(self.now + seconds, call, *args)
+        self._count += 1
+        heappush(self._due, (self.now + seconds, self._count, call, args))
 
     def at(self, when: float, call: Call, *args: Any) -> None:
         """Call then, or now when that is past."""
         self._count += 1
-        heappush(self._due, (max(when, self.now), self._count, call, args))
+        heappush(self._due, (when if when > self.now else self.now, self._count, call, args))
 
     def run(self, until: float) -> int:
         """Let time pass; gives the number of events."""
@@ -66,7 +67,10 @@ class Process:
 
     def do(self, call: Call, *args: Any) -> None:
         """Call now, if the process lives and is not stopped; else when it goes on, or never."""
-        self._fire(call, args)
+        if self.up and not self.stopped:
+            call(*args)
+        else:
+            self._fire(call, args)
 
     def stop(self) -> None:
         """SIGSTOP."""
@@ -80,10 +84,11 @@ class Process:
             self._fire(call, args)
 
     def _fire(self, call: Call, args: tuple[Any, ...]) -> None:
-        if self.stopped and self.up:
-            self._waiting.append((call, args))
-        elif self.up:
-            call(*args)
+        if self.up:
+            if self.stopped:
+                self._waiting.append((call, args))
+            else:
+                call(*args)
 
 
 class Idle:
@@ -125,20 +130,18 @@ class Driven:
 
     def _run(self) -> None:
         self._busy = True
-        while True:
-            wants = self._work.send(None)
-            if wants is None:
-                continue
-            if isinstance(wants, Delay):
-                self._process.after(wants.seconds, self._run)
-                return
-            break
+        go_on = self._work.send
+        while (wants := go_on(None)) is None:
+            pass
+        if isinstance(wants, Delay):
+            self._process.after(wants.seconds, self._run)
+            return
         self._busy = False
         due_at, now = self._due_at(), self._process.clock.now
         if due_at != self._wake_at or self._wake_at <= now:
             self._wake_at = due_at
             if due_at < float("inf"):
-                self._process.after(max(0.0, due_at - now) + TINY_S, self._woken, due_at)
+                self._process.after((due_at - now if due_at > now else 0.0) + TINY_S, self._woken, due_at)
 
     def _woken(self, due_at: float) -> None:
         if due_at == self._wake_at:

@@ -4,6 +4,7 @@ The hub and the sessions are the real ones; only what waits on sockets there is 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, assert_never
 
 from controlplane.core.command import Opened, OpenSession
@@ -44,6 +45,12 @@ PROOF_S = 5.0
 INVENTORY_S = 30.0
 
 
+@lru_cache(maxsize=1024)
+def _beat(seq: int) -> bytes:
+    """The answer to a heartbeat, encoded once for all agents."""
+    return encode(Beat(seq=seq))
+
+
 class Lane(Outbox):
     """The real outbox's bounds over a simulated connection: what waits are the frames the network holds back."""
 
@@ -54,7 +61,7 @@ class Lane(Outbox):
 
     def put(self, frame: bytes) -> None:
         held = self._end.held
-        if len(held) >= CONTROL_MAX or sum(len(f or b"") for f in held) > CONTROL_BYTES:
+        if held and (len(held) >= CONTROL_MAX or sum(len(f or b"") for f in held) > CONTROL_BYTES):
             raise OutboxFull
         self._connection.send(self._end, frame)
 
@@ -219,7 +226,7 @@ class Caller:
                 if message.agent_id != session.agent_id:
                     raise Closed(1008, "a heartbeat of another agent")
                 self._office.hub.beat(session, message)
-                session.send(Beat(seq=message.seq))
+                session._queue(_beat(message.seq))
             case Pulse():
                 pass
             case Observed():

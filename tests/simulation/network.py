@@ -23,6 +23,7 @@ class Line:
     def __init__(self, clock: Clock, chance: random.Random) -> None:
         self.clock = clock
         self.chance = chance
+        self._random = chance.random
         self.up_cut = False
         self.down_cut = False
         self.delay_s = (0.001, 0.02)
@@ -48,7 +49,7 @@ class Line:
     def some_delay(self) -> float:
         """Seconds a frame takes."""
         low, high = self.delay_s
-        return low + (high - low) * self.chance.random()
+        return low + (high - low) * self._random()
 
 
 class End:
@@ -115,13 +116,15 @@ class Connection:
         self._forget_if_over()
 
     def _transmit(self, sender: End, frame: bytes | None) -> None:
-        if self.line.swallows and frame is not None and frame.startswith(DELTA):
-            self.line.swallows -= 1
+        line = self.line
+        if line.swallows and frame is not None and frame.startswith(DELTA):
+            line.swallows -= 1
             return
-        if (self.line.cut or not self._peer(sender).process.up) and frame is not None and sender.unacked_since is None:
-            sender.unacked_since = self.line.clock.now
+        cut = line.up_cut or line.down_cut
+        if (cut or not self._peer(sender).process.up) and frame is not None and sender.unacked_since is None:
+            sender.unacked_since = line.clock.now
             sender.process.after(USER_TIMEOUT_S, self._timed_out, sender, sender.unacked_since)
-        if self._blocked(sender):
+        if cut and self._blocked(sender):
             sender.held.append(frame)
         else:
             self._arrive_later(sender, frame, 0.0)
@@ -130,7 +133,9 @@ class Connection:
         line = self.line
         if frame is None and line.late_news and line.chance.random() < line.late_news:
             pause_s += line.chance.uniform(0.0, NEWS_LATE_S)
-        when = max(sender.last_arrival, line.clock.now + pause_s + line.some_delay())
+        when = line.clock.now + pause_s + line.some_delay()
+        if when < sender.last_arrival:
+            when = sender.last_arrival
         sender.last_arrival = when
         line.clock.at(when, self._arrive, sender, frame)
 

@@ -6,6 +6,7 @@ Sends and takes real frames through `protocol.codec`. Belongs to one life of an 
 import hashlib
 import random
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ from protocol.messages import (
     Challenge,
     ComeBack,
     FromAgent,
+    FromCenter,
     Hello,
     Proof,
     Removed,
@@ -67,6 +69,12 @@ class Readings(NamedTuple):
 def signature(key: str, claim: bytes) -> str:
     """Stands for an Ed25519 signature: nobody can make it who does not hold the key."""
     return hashlib.sha256(key.encode() + b"\0" + claim).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _decoded(frame: bytes) -> FromCenter:
+    """As `decode_from_center`; messages are frozen, and most frames are answers to heartbeats, alike for all agents."""
+    return decode_from_center(frame)
 
 
 class Rope:
@@ -161,7 +169,7 @@ class Rope:
             self._connection.send(self._end, encode(message))
 
     def _take(self, frame: bytes) -> None:
-        message = decode_from_center(frame)
+        message = _decoded(frame)
         self._heard_at = self._agent.process.clock.now
         if not self._proved:
             self._prove(message)

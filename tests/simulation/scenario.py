@@ -115,6 +115,13 @@ ACTS: dict[ActKind, int] = {
     "confirm_down": 3,
 }
 
+PACES_S = (8.0, 16.0, 32.0, 48.0)
+"""Between two faults, and between two acts of people, in one storm: some storms are heavy, some leave time to think."""
+FAULTS_MIN = 5
+"""In every cycle: 30 in every hour."""
+SIZES: dict[int, int] = {3: 8, 4: 8, 5: 6, 6: 4, 7: 2, 8: 2, 10: 1, 13: 1, 20: 1}
+"""Number of nodes -> its weight: what breaks with few nodes costs least to find there."""
+
 CYCLE_S = 600.0
 """A storm, then calm until everything must be well, then a drill."""
 STORM_SHARE = 0.48
@@ -148,6 +155,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     minutes: float
     nodes: int
+    idle_tick_s: float
+    """How often an idle Center looks at the time: as the product does, or as late as a busy machine lets it."""
     faults: tuple[Fault, ...]
     acts: tuple[Act, ...]
     drills: tuple[DrillKind, ...]
@@ -174,25 +183,42 @@ def narrowed(
 def scenario(seed: int, minutes: float) -> Scenario:
     """The run of this seed. A longer run begins with what a shorter one does."""
     chance = random.Random(f"scenario {seed}")
-    nodes = chance.choice((3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 8, 10, 14, 20))
+    nodes = chance.choices(tuple(SIZES), tuple(SIZES.values()))[0]
+    idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7))
     cycle_s = min(CYCLE_S, minutes * 60.0)
     faults: list[Fault] = []
     acts: list[Act] = []
     drills: list[DrillKind] = []
     for cycle in range(max(1, round(minutes * 60.0 / cycle_s))):
         begin, end = cycle * cycle_s + 25.0, cycle * cycle_s + cycle_s * STORM_SHARE
-        pace_s = chance.choice((6.0, 10.0, 16.0, 25.0))
-        at = begin
-        while (at := at + chance.expovariate(1.0 / pace_s)) < end:
-            kind = chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
-            lasts_s = chance.choice((1.0, 5.0, 12.0, 25.0, 60.0)) * chance.uniform(0.5, 1.5)
-            node, salt = chance.randrange(1 << 16), chance.getrandbits(32)
-            faults.append(Fault(number=len(faults), at=at, kind=kind, node=node, lasts_s=lasts_s, salt=salt))
-        at = begin
-        while (at := at + chance.expovariate(1.0 / 12.0)) < end:
-            kind_ = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
-            acts.append(Act(number=len(acts), at=at, kind=kind_, salt=chance.getrandbits(32)))
+        times = _times(chance, begin, end)
+        times += [chance.uniform(begin, end) for _ in range(FAULTS_MIN - len(times))]
+        faults += [_fault(chance, len(faults) + i, at) for i, at in enumerate(sorted(times))]
+        for at in _times(chance, begin, end):
+            kind = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+            acts.append(Act(number=len(acts), at=at, kind=kind, salt=chance.getrandbits(32)))
         drills.append(chance.choice(("power", "cut", "center", "all_cut", "none")))
     return Scenario(
-        seed=seed, minutes=minutes, nodes=nodes, faults=tuple(faults), acts=tuple(acts), drills=tuple(drills)
+        seed=seed,
+        minutes=minutes,
+        nodes=nodes,
+        idle_tick_s=idle_tick_s,
+        faults=tuple(faults),
+        acts=tuple(acts),
+        drills=tuple(drills),
     )
+
+
+def _times(chance: random.Random, begin: float, end: float) -> list[float]:
+    pace_s, at = chance.choice(PACES_S), begin
+    times: list[float] = []
+    while (at := at + chance.expovariate(1.0 / pace_s)) < end:
+        times.append(at)
+    return times
+
+
+def _fault(chance: random.Random, number: int, at: float) -> Fault:
+    kind = chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
+    lasts_s = chance.choice((1.0, 5.0, 12.0, 25.0, 60.0)) * chance.uniform(0.5, 1.5)
+    node, salt = chance.randrange(1 << 16), chance.getrandbits(32)
+    return Fault(number=number, at=at, kind=kind, node=node, lasts_s=lasts_s, salt=salt)

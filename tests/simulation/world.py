@@ -290,6 +290,7 @@ class World:
             self._committed,
             self._session_opened,
             self._center_broke,
+            self.scenario.idle_tick_s,
         )
         self.last_center = self.center
         if self._generation > 1 and not self.safety.forgiving:
