@@ -159,7 +159,7 @@ class Ride:
             case Inventory():
                 self._list(message)
             case TaskUpdate():
-                self._tell(TaskReported(node=node, session_epoch=epoch, update=message))
+                self._tell_of_task(TaskReported(node=node, session_epoch=epoch, update=message))
             case ConfirmStop():
                 self._tell(StopAsked(node=node, session_epoch=epoch, ask=message))
             case Resync():
@@ -179,6 +179,11 @@ class Ride:
             _log.warning("%s: report %d after %d: asking for the inventory", self._session.node, seq, self._observed)
             self._session.send(Relist())
         self._observed = seq
+
+    def _tell_of_task(self, fact: TaskReported) -> None:
+        """Not of one that has ended: agents tell their last 200 again at every reconnect."""
+        if fact.update.task in self._controller.cluster.open_tasks:
+            self._tell(fact)
 
     def _list(self, page: Inventory) -> None:
         whole = self._stock.add(page)
