@@ -1,15 +1,24 @@
-"""What a container wrote: the last lines of one that is given up, for the report that asks to move it.
+"""What containers wrote: streams for people, and the last lines of one that is given up for the report.
 
-Live streams of logs are not here yet; they will use the session's bulk lane. Called by `loop`.
+Living containers are read from Docker, those that were removed from the ring on disk. Called by `loop` and `streams`.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
-from nodeagent.core.container import Docker, DockerFault
+from nodeagent.core.container import Container, Docker, DockerFault
 from nodeagent.core.events import Event, TailRead
 from nodeagent.core.reports import TAIL_LINES_MAX
 from nodeagent.core.steps import ReadTail
+from nodeagent.ring import Ring
+from protocol.loglines import last_stamp_ns
+from protocol.messages import ContainerRef, OpenLogs
+
+LOOK_AGAIN_S = 0.25
+"""Between two looks whether a container that is followed was started again."""
+
+Write = Callable[[bytes], Awaitable[None]]
 
 
 class Tails:
@@ -30,3 +39,63 @@ class Tails:
         except DockerFault:
             lines = ()
         await self._post(TailRead(ref=step.ref, lines=lines))
+
+
+class Logs:
+    """`find`: the container of a replica's copy. `wanted`: True while this node shall run the copy."""
+
+    def __init__(
+        self,
+        docker: Docker,
+        ring: Ring,
+        find: Callable[[ContainerRef], Container | None],
+        wanted: Callable[[ContainerRef], bool],
+    ) -> None:
+        self._docker = docker
+        self._ring = ring
+        self._find = find
+        self._wanted = wanted
+
+    async def stream(self, order: OpenLogs, write: Write) -> tuple[str, int | None]:
+        """Write what was logged, and when followed what is; gives (why there is nothing or "", None). Restarts of the
+        container are followed, to its removal. Raises DockerFault.
+        """
+        container = self._find(order.target)
+        while container is None and order.follow and self._wanted(order.target):
+            await asyncio.sleep(LOOK_AGAIN_S)
+            container = self._find(order.target)
+        if container is None:
+            kept = await asyncio.to_thread(self._ring.read, order.target, order.lines, order.since_ns)
+            if kept is None:
+                return "this node has no lines of it", None
+            await write(kept)
+            return "", None
+        await self._follow(order, container, write)
+        return "", None
+
+    async def _follow(self, order: OpenLogs, container: Container, write: Write) -> None:
+        lines, since_ns = order.lines, order.since_ns
+        while True:
+            started_at = container.started_at
+            read = self._docker.read_logs(container.id, lines=lines, since_ns=since_ns, follow=order.follow)
+            async with aclosing(read) as pieces:
+                async for piece in pieces:
+                    await write(piece)
+                    lines, since_ns = -1, last_stamp_ns(piece) + 1
+            lines = -1
+            if not order.follow:
+                return
+            again = await self._restarted(order.target, started_at)
+            if again is None:
+                return
+            container = again
+
+    async def _restarted(self, target: ContainerRef, started_at: float) -> Container | None:
+        """The container once it runs again; None when it is gone."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            container = self._find(target)
+            if container is None:
+                return None
+            if container.status == "running" and container.started_at != started_at:
+                return container

@@ -9,8 +9,8 @@ from protocol.wire import ContainerRef, Wire
 
 
 class OpenLogs(Wire, frozen=True, kw_only=True):
-    """Stream what a container wrote: the last `lines` (-1 = all), of those only what is newer than `since` (wall
-    seconds), then what it goes on writing when `follow`. `credit`: bytes that may be sent at first.
+    """Stream what a container wrote: the last `lines` (-1 = all), of those only what was written at `since_ns` (wall
+    nanoseconds) or later, then what it goes on writing when `follow`. `credit`: bytes that may be sent at first.
 
     The stream's data are lines: `o` (stdout) or `e` (stderr), Docker's time in RFC 3339 with nanoseconds, a space, the
     text, a line feed. Nobody on the way looks into them.
@@ -20,7 +20,7 @@ class OpenLogs(Wire, frozen=True, kw_only=True):
     target: ContainerRef
     follow: bool = False
     lines: int = 100
-    since: float = 0.0
+    since_ns: int = 0
     credit: int = 0
 
 

@@ -48,6 +48,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float = 0.0
     ports: tuple[PortLease, ...] = ()
     networks: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Its IP addresses on them, while it runs."""
 
     @property
     def replica(self) -> ReplicaId:
@@ -75,6 +77,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     cpu_percent: float
     memory: int
+    net_in: float = 0.0
+    """Bytes received a second, since the last reading; `net_out` sent."""
+    net_out: float = 0.0
 
 
 class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +104,28 @@ class DockerEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     action: str
     container_id: str = ""
+
+
+class Exec(Protocol):
+    """A command that runs in a container beside its own. Every call raises only DockerFault."""
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """What it wrote next: 1 stdout (and all of a terminal), 2 stderr; None at its end."""
+
+    async def write(self, data: bytes) -> None:
+        """Give it bytes to read; waits while it does not."""
+
+    async def end_input(self) -> None:
+        """It reads the end of its input."""
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Its terminal has another size."""
+
+    async def exit_code(self) -> int | None:
+        """How it ended; None while Docker does not know."""
+
+    async def close(self) -> None:
+        """Let go of it. A command that does not read its input runs on: Docker has no way to end it."""
 
 
 class Docker(Protocol):
@@ -140,6 +167,19 @@ class Docker(Protocol):
 
     async def logs(self, container_id: str, lines: int) -> tuple[str, ...]:
         """The last lines, stdout and stderr, each cut at 500 characters, control characters replaced."""
+
+    def read_logs(
+        self, container_id: str, *, lines: int = -1, since_ns: int = 0, follow: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """The last `lines` (-1 = all), of those none from before `since_ns` (wall nanoseconds), as `OpenLogs` of
+        `protocol.streams` says: whole lines in pieces of any size. `follow`: goes on until the container ends. Read it inside `aclosing`.
+        """
+        ...
+
+    async def exec(
+        self, container_id: str, command: tuple[str, ...], *, tty: bool, stdin: bool, cols: int, rows: int
+    ) -> Exec:
+        """Start a command in a running container. One that cannot be run ends with 126 or 127."""
 
     async def usage(self, container_id: str) -> Usage: ...
 

@@ -7,7 +7,7 @@ request goes through `_do_query` here, one way for all. Knows nothing of contain
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import aiodocker
@@ -23,6 +23,8 @@ API_MAX = (1, 41)
 
 READ_S = 10.0
 """Deadline of a request that only reads."""
+
+CLOSE_S = 1.0
 
 ANSWER_MAX = 32 * 1024 * 1024
 """Bytes of one answer."""
@@ -83,6 +85,21 @@ class Stream:
             self._rest += data
 
 
+class Hijacked:
+    """A connection that carries raw bytes both ways since its answer's head."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def close(self) -> None:
+        """Close it; never raises for the world."""
+        self.writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.writer.wait_closed()
+
+
 class Connection:
     """Requests to one engine. Opens at the first request; may be made before the event loop runs."""
 
@@ -127,6 +144,42 @@ class Connection:
             yield Stream(response, what)
         finally:
             response.close()
+
+    async def hijack(self, path: str, body: object, *, deadline_s: float = READ_S) -> Hijacked:
+        """POST `path` and take the connection over. aiohttp has no half-closed connections, so this one is our own.
+        Raises DockerFault.
+        """
+        what = f"POST {path}"
+        async with _sorted(what, deadline_s):
+            client = await self._ready()
+            scheme, _, rest = self._url.partition("://")
+            if scheme == "unix":
+                reader, writer = await asyncio.open_unix_connection(rest)
+            else:
+                host, _, port = rest.rstrip("/").rpartition(":")
+                reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            taken = Hijacked(reader, writer)
+            try:
+                data = msgspec.json.encode(body)
+                head = (
+                    f"POST /{client.api_version}/{path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"
+                    f"Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: {len(data)}\r\n\r\n"
+                )
+                writer.write(head.encode() + data)
+                answer = await reader.readuntil(b"\r\n\r\n")
+                status = int(answer.split(b" ", 2)[1])
+                if status not in (101, 200):
+                    said = await reader.read(LINE_MAX)
+                    raise sort_fault(
+                        status, clean(said.partition(b'"message":')[2].decode(errors="replace").strip(' "}\n'))
+                    )
+            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+                await taken.close()
+                raise DockerFault("error", f"Docker's answer is not understood ({what})") from error
+            except BaseException:
+                await taken.close()
+                raise
+            return taken
 
     async def close(self) -> None:
         """Close every socket. Requests under way fail as `engine_down`."""

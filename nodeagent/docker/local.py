@@ -13,14 +13,15 @@ from urllib.parse import quote
 
 import msgspec
 
-from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
+from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, Exec, PullProgress, Usage
 from nodeagent.docker import events
 from nodeagent.docker.binds import allowed_paths, strayed
 from nodeagent.docker.connection import Connection, decode
 from nodeagent.docker.create_body import container_labels, create_body, endpoints, owner_labels
+from nodeagent.docker.execs import LocalExec
 from nodeagent.docker.images import Images
 from nodeagent.docker.inspected import Entry, Inspected, read_container, read_entry
-from nodeagent.docker.log_frames import LogTail
+from nodeagent.docker.log_frames import LogLines, LogTail
 from nodeagent.docker.networks import Networks
 from nodeagent.docker.text import clean
 from nodeagent.docker.usage import Samples, Stats
@@ -37,6 +38,11 @@ INSPECTS_MAX = 8
 """Containers inspected at once."""
 
 LOG_LINES_MAX = 1000
+
+NS = 10**9
+
+QUIET_S = 7 * 86400.0
+"""A container that writes nothing for so long is not followed any more."""
 
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
@@ -226,6 +232,29 @@ class LocalDocker:
             while data := await stream.chunk(max(0.0, deadline - asyncio.get_running_loop().time())):
                 tail.feed(data)
         return tail.lines()
+
+    async def read_logs(
+        self, container_id: str, *, lines: int = -1, since_ns: int = 0, follow: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """Whole lines with Docker's times, as they travel. Raises DockerFault `not_found`."""
+        lined = LogLines()
+        path = f"containers/{_container(container_id)}/logs"
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(lines) if lines >= 0 else "all"}
+        params |= {"follow": "1"} if follow else {}
+        params |= {"since": f"{since_ns // NS}.{since_ns % NS:09d}"} if since_ns > 0 else {}
+        async with self._connection.stream("GET", path, params=params) as stream:
+            while data := await stream.chunk(QUIET_S if follow else WRITE_S):
+                if whole := lined.feed(data):
+                    yield whole
+        if rest := lined.rest():
+            yield rest
+
+    async def exec(
+        self, container_id: str, command: tuple[str, ...], *, tty: bool, stdin: bool, cols: int, rows: int
+    ) -> Exec:
+        """Start a command. Raises DockerFault: `not_found`; `error` when the container does not run."""
+        path = f"containers/{_container(container_id)}/exec"
+        return await LocalExec.start(self._connection, path, command, tty=tty, stdin=stdin, cols=cols, rows=rows)
 
     async def usage(self, container_id: str) -> Usage:
         """CPU since the last call for this container (0 at the first) and memory. Raises DockerFault `not_found`."""

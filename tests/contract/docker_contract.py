@@ -28,6 +28,7 @@ from tests.contract.bench import (
     until,
     want,
 )
+from tests.contract.streams_contract import StreamsContract
 
 NO_NETWORK: dict[str, str] = {}
 MISSING = "sha256:" + "0" * 64
@@ -342,7 +343,7 @@ class EngineContract:
             await other.info()
 
 
-class DockerContract(ContainerContract, EngineContract):
+class DockerContract(ContainerContract, EngineContract, StreamsContract):
     """Everything."""
 
 

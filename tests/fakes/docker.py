@@ -4,8 +4,9 @@ the real one. Refuses what the real one refuses, because both build their reques
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
 
-from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
+from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, Exec, PullProgress, Usage
 from nodeagent.docker.binds import allowed_paths
 from nodeagent.docker.create_body import create_body, endpoints
 from nodeagent.docker.reference import parse, parse_pinned
@@ -15,6 +16,7 @@ from protocol import names
 from protocol.messages import ContainerRef
 from protocol.spec import DesiredReplica, container_fingerprint
 from tests.fakes.engine import FakeEngine, Held, Network, Program
+from tests.fakes.execs import FakeExec
 
 CLUSTER = "cluster-1"
 NODE = "node-1"
@@ -155,11 +157,41 @@ class FakeDocker:
             if held.container.status == "running":
                 self.engine.tell(held, "die")
             self.engine.tell(held, "destroy")
+            self.engine.wake(held)
 
     async def logs(self, container_id: str, lines: int) -> tuple[str, ...]:
         await self._enter("logs")
         log = self._held(container_id).log
         return tuple(clean(line) for line in log[-lines:]) if lines > 0 else ()
+
+    async def read_logs(
+        self, container_id: str, *, lines: int = -1, since_ns: int = 0, follow: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        await self._enter("read_logs")
+        held = self._held(container_id)
+        at = max(0, len(held.stamped) - lines) if lines >= 0 else 0
+        while True:
+            wrote = held.wrote
+            batch, at = held.stamped[at:], len(held.stamped)
+            if found := b"".join(_line(*one) for one in batch if int(one[0] * 1e9) >= since_ns):
+                yield found
+            if not follow or self.engine.held.get(container_id) is not held or held.container.status != "running":
+                if held.stamped[at:]:
+                    continue
+                return
+            if self.engine.down:
+                raise DockerFault("engine_down", "the fake engine is down")
+            await wrote.wait()
+
+    async def exec(
+        self, container_id: str, command: tuple[str, ...], *, tty: bool, stdin: bool, cols: int, rows: int
+    ) -> Exec:
+        await self._enter("exec")
+        if self._held(container_id).container.status != "running":
+            raise DockerFault("error", f"Container {container_id[:12]} is not running")
+        made = FakeExec(command, tty=tty, stdin=stdin, cols=cols, rows=rows)
+        self.engine.execs.append(made)
+        return made
 
     async def usage(self, container_id: str) -> Usage:
         await self._enter("usage")
@@ -252,7 +284,7 @@ class FakeDocker:
             health=program.health,
             health_output=clean(program.health_output),
         )
-        held.log.extend(program.output)
+        engine.write(container_id, *program.output)
         engine.tell(held, "start")
         if program.exit_code is not None:
             engine.exit(container_id, program.exit_code)
@@ -265,3 +297,9 @@ class FakeDocker:
             await self.engine.sleep(grace_s)
         self.engine.exit(container_id, 137 if held.program.ignores_stop else 0)
         self.engine.tell(held, "stop")
+
+
+def _line(at: float, channel: int, text: str) -> bytes:
+    """As Docker stamps it, and as it travels."""
+    stamp = datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{int(at % 1 * 1e9):09d}Z"
+    return f"{'oe'[channel - 1]}{stamp} {text}\n".encode()

@@ -14,6 +14,7 @@ import msgspec
 from nodeagent.core.container import Container, DockerEvent, DockerFault, FaultKind, Usage
 from protocol.messages import ContainerRef, Health
 from protocol.spec import PortLease
+from tests.fakes.execs import FakeExec
 
 EVENTS_MAX = 1000
 
@@ -40,6 +41,10 @@ class Held:
     networks: tuple[str, ...]
     program: Program
     log: list[str] = field(default_factory=list)
+    stamped: list[tuple[float, int, str]] = field(default_factory=list)
+    """The same lines with wall seconds and channel (1 stdout, 2 stderr)."""
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set and replaced at each line, and when the container ends."""
     usage: Usage = field(default_factory=lambda: Usage(cpu_percent=0.0, memory=1024 * 1024))
 
 
@@ -99,6 +104,8 @@ class FakeEngine:
         self.start_delay_s = 0.0
         self.pull_delay_s = 0.0
         """Between two reports of a pull."""
+        self.execs: list[FakeExec] = []
+        """Commands started in containers, in order."""
         self.calls: list[str] = []
         """Names of the port's calls so far, in order."""
         self._faults: list[tuple[str, DockerFault]] = []
@@ -155,6 +162,19 @@ class FakeEngine:
         if held.container.status == "running":
             self.show(container_id, status="exited", exit_code=code, finished_at=self.clock(), oom_killed=oom_killed)
             self.tell(held, "die")
+            self.wake(held)
+
+    def write(self, container_id: str, *lines: str, channel: int = 1) -> None:
+        """The container's process writes lines."""
+        held = self.held[container_id]
+        held.log.extend(lines)
+        held.stamped.extend((self.clock(), channel, line) for line in lines)
+        self.wake(held)
+
+    def wake(self, held: Held) -> None:
+        """Whoever follows the log of this container looks again."""
+        wrote, held.wrote = held.wrote, asyncio.Event()
+        wrote.set()
 
     def set_health(self, container_id: str, health: Health, output: str = "") -> None:
         """The health check's verdict changes."""
