@@ -13,6 +13,9 @@ FRAME_MAX = 64 * 1024
 PAGE_MAX = 48 * 1024
 """Bytes of list items put into one frame, leaving room for the frame around them."""
 
+REASON_MAX = 200
+"""Characters of a ProtocolError: it is logged and told to the peer, and may quote what the peer sent."""
+
 T = TypeVar("T")
 
 
@@ -62,7 +65,7 @@ def _decode(decoder: msgspec.json.Decoder[T], tags: frozenset[str], frame: bytes
         tag = _tag(frame)
         if tag is not None and tag not in tags:
             raise UnknownTag(tag) from error
-        raise ProtocolError(str(error)) from error
+        raise ProtocolError(str(error)[:REASON_MAX]) from error
 
 
 def _tag(frame: bytes | str) -> str | None:

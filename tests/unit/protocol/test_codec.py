@@ -93,3 +93,11 @@ def test_pages_lose_nothing_keep_order_and_fit(items: list[str]) -> None:
     assert [i for page, _ in pages for i in page] == items
     assert [last for _, last in pages] == [False] * (len(pages) - 1) + [True]
     assert all(len(page) == 1 or sum(len(i.encode()) for i in page) <= 200 for page, _ in pages)
+
+
+def test_an_error_does_not_repeat_what_a_peer_sent_at_length() -> None:
+    long = b'{"type":"heartbeat","agent_id":"a","seq":"%s"}' % (b"x" * 60_000)
+    for frame in (long, b'{"type":"observed","seq":1,"containers":[{"state":"%s"}]}' % (b"x" * 60_000)):
+        with pytest.raises(codec.ProtocolError) as caught:
+            codec.decode_from_agent(frame)
+        assert len(str(caught.value)) <= codec.REASON_MAX
