@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -38,11 +38,32 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 class Center:
     """Where it is, and what can be seen of it. `child`: the process. `crew`: the agents it knows."""
 
-    def __init__(self, child: Child, url: str, data: Path, crew: Crew) -> None:
-        self.child = child
-        self.url = url
-        self.crew = crew
+    def __init__(self, data: Path, sample: Sample, secrets: list[str], center_key: str, stack: ExitStack) -> None:
+        self._data = data
+        self._stack = stack
         self._log = data / f"{DATABASE}-wal"
+        self.child, self.url = self._start(0)
+        self.crew = Crew(
+            url=f"ws{self.url.removeprefix('http')}/api/agent/session",
+            nodes=sample.nodes,
+            replicas=sample.replicas,
+            center_key=center_key,
+            secrets=secrets,
+        )
+
+    def kill(self) -> None:
+        """As a crash does: no word to anybody."""
+        self.child.kill()
+
+    def start(self) -> None:
+        """Once more, at the same address with the same data; returns when it serves."""
+        self.child, self.url = self._start(int(self.url.rpartition(":")[2]))
+
+    def _start(self, port: int) -> tuple[Child, str]:
+        where = ["--data", str(self._data), "--listen", f"127.0.0.1:{port}"]
+        command = [sys.executable, "-m", "benchmarks.watched_center", *where]
+        child = self._stack.enter_context(started(command, {"ROPE_ADMIN_TOKEN": TOKEN}))
+        return child, child.line().split()[-1]
 
     def metric(self, name: str) -> float:
         """One figure of `/metrics`."""
@@ -90,20 +111,13 @@ def center(nodes: int, replicas: int) -> Iterator[Center]:
     """A Center that serves, with this many nodes whose agents are away; ended and cleaned up with the context."""
     keys = [Ed25519PrivateKey.generate() for _ in range(nodes)]
     sample = Sample(nodes=nodes, replicas=replicas, keys=[k.public_key().public_bytes_raw().hex() for k in keys])
-    with tempfile.TemporaryDirectory(prefix="rope-bench-", dir="/var/tmp") as folder:  # /tmp may be memory
+    with (
+        tempfile.TemporaryDirectory(prefix="rope-bench-", dir="/var/tmp") as folder,  # /tmp may be memory
+        ExitStack() as stack,
+    ):
         data = Path(folder)
         center_key = asyncio.run(_write(data, sample))
-        command = [sys.executable, "-m", "controlplane", "--data", folder, "--listen", "127.0.0.1:0"]
-        with started(command, {"ROPE_ADMIN_TOKEN": TOKEN}) as child:
-            url = child.line().split()[-1]
-            crew = Crew(
-                url=f"ws{url.removeprefix('http')}/api/agent/session",
-                nodes=nodes,
-                replicas=replicas,
-                center_key=center_key,
-                secrets=[k.private_bytes_raw().hex() for k in keys],
-            )
-            yield Center(child, url, data, crew)
+        yield Center(data, sample, [k.private_bytes_raw().hex() for k in keys], center_key, stack)
 
 
 async def _write(data: Path, sample: Sample) -> str:

@@ -48,6 +48,11 @@ class Child:
         fields = (line.split(": ") for line in (self._proc / "io").read_text().splitlines())
         return int(dict(fields)["write_bytes"])
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait(END_S)
+
     def end(self) -> None:
         """Ask it to end; kill it when it does not."""
         self._process.terminate()

@@ -1,0 +1,36 @@
+"""The Center, with a finer look at its event loop: `ropeteam_loop_lag_seconds` is the longest block since it was last
+asked for. Run by `center` as `python -m benchmarks.watched_center …` in the place of `python -m controlplane …`.
+"""
+
+import asyncio
+import sys
+
+from controlplane import app
+from controlplane.__main__ import main
+from controlplane.web.health import Pulse
+
+PERIOD_S = 0.01
+
+
+class FinePulse(Pulse):
+    """Wakes every 10 ms, and keeps the worst until it is read."""
+
+    _worst_s = 0.0
+
+    def lag_s(self) -> float:
+        """Seconds."""
+        worst_s, self._worst_s = self._worst_s, 0.0
+        return worst_s
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + PERIOD_S
+            await asyncio.sleep(PERIOD_S)
+            self._worst_s = max(self._worst_s, clock() - due)
+
+
+if __name__ == "__main__":
+    app.Pulse = FinePulse  # type: ignore[misc]
+    sys.exit(main(sys.argv[1:]))
