@@ -61,6 +61,15 @@ class JoinTokenRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: str = ""
 
 
+class JoinTokenView(Body, frozen=True, kw_only=True):
+    """`GET /api/v1/join-tokens`: one of them, without its secret. `state`: `open`, `used` or `expired`."""
+
+    id: str
+    name: str
+    state: str
+    expires_at: str
+
+
 class JoinTokenAnswer(Body, frozen=True, kw_only=True):
     """The token, shown once, and the command that uses it."""
 
@@ -347,6 +356,8 @@ class EventView(Body, frozen=True, kw_only=True):
     replica: str = ""
     node: str = ""
     deployment: int = 0
+    actor: str = ""
+    """Who asked, where a person did."""
     data: dict[str, Any] = {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.core import desired, liveness, nodes, planning, projects, rollout, sessions
+from controlplane.core import desired, liveness, nodes, planning, projects, rollout, sessions, tickets
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import (
@@ -25,6 +25,7 @@ from controlplane.core.command import (
     RemoveProject,
     Restart,
     ResumeNode,
+    RevokeTicket,
     Rollback,
     Scale,
 )
@@ -37,7 +38,8 @@ TICK_S = 0.25
 """How often silences are judged."""
 
 _COMMANDS: dict[type[Command], Any] = {
-    CreateTicket: nodes.create_ticket,
+    CreateTicket: tickets.create,
+    RevokeTicket: tickets.revoke,
     Register: nodes.register,
     OpenSession: sessions.open_session,
     PatchNode: nodes.patch,
@@ -76,7 +78,11 @@ def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
     draft = Draft(cluster, now)
     if isinstance(event, Plan):
         return Outcome(changes=Changes(), reply=planning.plan(draft, event), wake_at=now.mono + TICK_S)
-    rule = _COMMANDS[type(event)] if isinstance(event, Command) else _FACTS[type(event)]
+    rule: Any
+    if isinstance(event, Command):
+        rule, draft.actor = _COMMANDS[type(event)], event.actor
+    else:
+        rule = _FACTS[type(event)]
     reply = rule(draft, event)
     if not isinstance(event, Tick):
         _follow_up(draft)

@@ -27,9 +27,16 @@ class CreateTicket(Command, frozen=True, kw_only=True):
     name: str = ""
 
 
+class RevokeTicket(Command, frozen=True, kw_only=True):
+    """Forget a join token that was not used. Answer: None."""
+
+    id: str
+
+
 class Register(Command, frozen=True, kw_only=True):
     """A new agent with a join token; the signature was checked by the edge. Answer: `Node`."""
 
+    actor: str = ""
     ticket: str
     secret_hash: str
     agent_id: str
@@ -47,6 +54,7 @@ class Register(Command, frozen=True, kw_only=True):
 class OpenSession(Command, frozen=True, kw_only=True):
     """An agent proved its key; this is its inventory. Answer: `Opened`, or `Refused("removed")` for a former node."""
 
+    actor: str = ""
     agent_id: str
     hello: Hello
     containers: tuple[ContainerReport, ...] = ()

@@ -46,6 +46,8 @@ class Draft:
         self.volatile: Volatile = cluster.volatile
         self.looks = 0
         """Rooms looked at for placements so far: what a decision's time goes into."""
+        self.actor = ""
+        """Who asked, until the first line of the journal has said so."""
         self.unfinished = False
         """There is more to decide at once: the caller is asked back soon."""
         self.actions: list[Action] = []
@@ -185,7 +187,9 @@ class Draft:
         """Write a line of the journal; gives its sequence number, which is its cause when none is given."""
         seq = self.meta.event_seq + 1
         self.meta = msgspec.structs.replace(self.meta, event_seq=seq)
-        self.events.append(Event(seq=seq, at=self.now.wall, kind=kind, text=text, cause=cause or seq, **about))
+        actor, self.actor = self.actor, ""
+        at, cause = self.now.wall, cause or seq
+        self.events.append(Event(seq=seq, at=at, kind=kind, text=text, cause=cause, actor=actor, **about))
         return seq
 
     def act(self, action: Action) -> None:

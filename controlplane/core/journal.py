@@ -19,4 +19,6 @@ class Event(Record, frozen=True, kw_only=True):
     replica: str = ""
     node: str = ""
     deployment: int = 0
+    actor: str = ""
+    """Who asked, on the first line of what a person asked for; "" elsewhere."""
     data: dict[str, Any] = {}

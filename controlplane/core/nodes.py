@@ -9,7 +9,6 @@ from controlplane.core import detector, drain, failover, rollout
 from controlplane.core.action import CloseSession
 from controlplane.core.command import (
     ConfirmDown,
-    CreateTicket,
     DrainNode,
     PatchNode,
     Register,
@@ -23,29 +22,8 @@ from controlplane.core.project import Project
 from controlplane.core.record import Refused
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
-TTL_MIN_S = 60.0
-TTL_MAX_S = 86400.0
 LABELS_MAX = 64
 WEIGHT_MAX = 1000.0
-
-
-def create_ticket(draft: Draft, command: CreateTicket) -> JoinTicket:
-    """Remember a join token. Expired ones are forgotten on the way."""
-    if not TTL_MIN_S <= command.ttl_s <= TTL_MAX_S:
-        raise Refused("invalid", f"a join token lives {TTL_MIN_S:.0f} s to {TTL_MAX_S:.0f} s", "ttl_s")
-    if command.name and not is_legal(NODE, command.name):
-        raise Refused("invalid", f"{command.name!r} is not a node name", "name")
-    for old in list(draft.all(JoinTicket)):
-        if old.expires_at + TTL_MAX_S < draft.now.wall:
-            draft.drop(old)
-    ticket = JoinTicket(
-        id=command.id,
-        secret_hash=command.secret_hash,
-        expires_at=draft.now.wall + command.ttl_s,
-        name=command.name,
-    )
-    draft.put(ticket)
-    return ticket
 
 
 def register(draft: Draft, command: Register) -> Node:

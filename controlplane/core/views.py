@@ -266,5 +266,6 @@ def event_view(event: Event) -> EventView:
         replica=event.replica,
         node=event.node,
         deployment=event.deployment,
+        actor=event.actor,
         data=event.data,
     )

@@ -78,12 +78,12 @@ class Database:
         await self._write([statement for one in changes for statement in statements(one)])
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> tuple[Event, ...]:
         """See `Store.events`."""
         values: dict[str, str | int] = {"after": after, "limit": max(0, min(limit, EVENTS_MAX))}
         values |= {"project": project, "node": node, "cause": cause}
-        rows = await self._fetch(events_query(project, node, cause), values)
+        rows = await self._fetch(events_query(project, node, cause, by_people=by_people), values)
         return tuple(_EVENT.decode(body) for (body,) in rows)
 
     async def admin_token_hash(self) -> str:

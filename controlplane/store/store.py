@@ -45,9 +45,12 @@ class Store(Protocol):
         """
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> tuple[Event, ...]:
-        """Up to `limit` (at most `EVENTS_MAX`) events with `seq > after`, oldest first. Empty filters match all."""
+        """Up to `limit` (at most `EVENTS_MAX`) events with `seq > after`, oldest first. Empty filters match all.
+
+        `by_people`: only those that say who asked; then `cause` does not count.
+        """
 
     async def admin_token_hash(self) -> str:
         """Hash of the admin token, "" when none was made yet."""

@@ -97,7 +97,10 @@ EVENTS_KEPT = 1_000_000
 
 FORGET_EVENTS = "DELETE FROM events WHERE seq <= ?"
 
-PUT_EVENT = "INSERT INTO events (seq, at, kind, project, node, deployment, cause, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_EVENT = (
+    "INSERT INTO events (seq, at, kind, project, node, deployment, cause, actor, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 EVENTS = "SELECT body FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"
 
@@ -112,6 +115,11 @@ EVENTS_OF_NODE = (
 )
 
 EVENTS_OF_CAUSE = "SELECT body FROM events WHERE cause = :cause AND seq > :after ORDER BY seq LIMIT :limit"
+
+EVENTS_OF_PEOPLE = (
+    "SELECT body FROM events WHERE actor <> '' AND seq > :after"
+    " AND (:project = '' OR project = :project) AND (:node = '' OR node = :node) ORDER BY seq LIMIT :limit"
+)
 
 PUT_HASH = "INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -139,8 +147,10 @@ def statements(changes: Changes) -> Iterator[Statement]:
         yield Statement(FORGET_EVENTS, [(changes.events[-1].seq - EVENTS_KEPT,)])
 
 
-def events_query(project: str, node: str, cause: int) -> str:
+def events_query(project: str, node: str, cause: int, *, by_people: bool = False) -> str:
     """The statement for these filters; each is answered by an index."""
+    if by_people:
+        return EVENTS_OF_PEOPLE
     if project:
         return EVENTS_OF_PROJECT
     if node:
@@ -163,5 +173,13 @@ def _body(record: Record) -> str:
 
 def _event(event: Event) -> Row:
     return (
-        event.seq, event.at, event.kind, event.project, event.node, event.deployment, event.cause, _body(event)
-    )  # fmt: skip
+        event.seq,
+        event.at,
+        event.kind,
+        event.project,
+        event.node,
+        event.deployment,
+        event.cause,
+        event.actor,
+        _body(event),
+    )

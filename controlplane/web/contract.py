@@ -14,6 +14,7 @@ from protocol.api import (
     DeployRequest,
     JoinTokenAnswer,
     JoinTokenRequest,
+    JoinTokenView,
     NodePatch,
     NodeView,
     Page,
@@ -143,6 +144,16 @@ def _nodes() -> dict[str, Operation]:
             answers={201: JoinTokenAnswer},
             errors=("busy", "conflict", "invalid"),
         ),
+        "GET /api/v1/join-tokens": Operation(
+            summary="Join tokens, without their secrets", tag="nodes", answers={200: list[JoinTokenView]}
+        ),
+        "DELETE /api/v1/join-tokens/{id}": Operation(
+            summary="Revoke a join token; a node that joined with it stays",
+            tag="nodes",
+            parameters=(_path("id", "the token's id", "[0-9a-f]{1,64}"),),
+            answers={204: None},
+            errors=("not_found",),
+        ),
     }
 
 
@@ -215,6 +226,12 @@ def _records() -> dict[str, Operation]:
             tag="records",
             answers={200: Page},
             parameters=(after, _OF_PROJECT, _OF_NODE, cause, LIMIT),
+        ),
+        "GET /api/v1/audit": Operation(
+            summary="The lines of the journal that say who asked",
+            tag="records",
+            answers={200: Page},
+            parameters=(after, _OF_PROJECT, _OF_NODE, LIMIT),
         ),
     }
 

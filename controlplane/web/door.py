@@ -41,7 +41,7 @@ class Journal(Protocol):
     """The stored events."""
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> Sequence[Event]:
         """Up to `limit` events with `seq > after`, oldest first. Empty filters match all."""
 

@@ -17,18 +17,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     node: str = ""
     cause: int = 0
+    by_people: bool = False
 
 
 def fits(event: Event, wanted: Wanted) -> bool:
     """True when the event is one of these."""
     return (
-        wanted.project in ("", event.project) and wanted.node in ("", event.node) and wanted.cause in (0, event.cause)
+        wanted.project in ("", event.project)
+        and wanted.node in ("", event.node)
+        and wanted.cause in (0, event.cause)
+        and (bool(event.actor) or not wanted.by_people)
     )
 
 
 async def following(journal: Journal, after: int, limit: int, wanted: Wanted) -> Sequence[Event]:
     """The first `limit` (at most 1000) events after `after`, in order."""
-    return await journal.events(after, limit, wanted.project, wanted.node, wanted.cause)
+    return await journal.events(after, limit, wanted.project, wanted.node, wanted.cause, by_people=wanted.by_people)
 
 
 async def newest(journal: Journal, last: int, limit: int, wanted: Wanted) -> Sequence[Event]:

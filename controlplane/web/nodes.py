@@ -1,32 +1,26 @@
-"""Handlers for nodes and join tokens."""
+"""Handlers for nodes."""
 
 import ipaddress
 import math
 import re
-import secrets
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
 
 from controlplane.core.command import (
     ConfirmDown,
-    CreateTicket,
     DrainNode,
     PatchNode,
     RemoveNode,
     ResumeNode,
 )
-from controlplane.core.node import JoinTicket, Node
-from controlplane.core.nodes import TTL_MAX_S, TTL_MIN_S, WEIGHT_MAX
-from controlplane.core.views import iso, node_view
+from controlplane.core.node import Node
+from controlplane.core.nodes import WEIGHT_MAX
+from controlplane.core.views import node_view
 from controlplane.web.answers import Rejected, answer
-from controlplane.web.call import Call, bad
-from protocol.api import JoinTokenAnswer, JoinTokenRequest, NodePatch, NodeView, Problem
-from protocol.handshake import JoinToken, secret_hash
+from controlplane.web.call import Call
+from protocol.api import NodePatch, NodeView, Problem
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
-
-AGENT_DATA = "/var/lib/ropeteam-agent"
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -74,40 +68,6 @@ async def remove_node(call: Call) -> Response:
     """`DELETE nodes/{name}?force=true`."""
     await call.ask(RemoveNode(actor=call.who.name, node=_known(call).name, force=call.flag("force")))
     return Response(status_code=204)
-
-
-async def create_join_token(call: Call) -> Response:
-    """`POST join-tokens`: the secret is made here and shown once; only its hash goes further."""
-    wanted = await call.body(JoinTokenRequest, optional=True)
-    _check_wish(wanted)
-    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), call.door.settings.fingerprint)
-    hashed = secret_hash(token.secret)
-    ticket: JoinTicket = await call.ask(
-        CreateTicket(actor=call.who.name, id=token.id, secret_hash=hashed, ttl_s=wanted.ttl_s, name=wanted.name)
-    )
-    command, expires_at = _join_command(_url_for_agents(call), token), iso(ticket.expires_at)
-    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=command), 201)
-
-
-def _check_wish(wanted: JoinTokenRequest) -> None:
-    if not TTL_MIN_S <= wanted.ttl_s <= TTL_MAX_S:
-        raise bad("ttl_s", f"must be from {TTL_MIN_S:.0f} to {TTL_MAX_S:.0f} seconds")
-    if wanted.name and not is_legal(NODE, wanted.name):
-        raise bad("name", f"must match {NODE.pattern}")
-
-
-def _url_for_agents(call: Call) -> str:
-    """The public URL; where that is this machine's own, the address that the asking person used instead."""
-    public = call.door.settings.public_url
-    used = call.request.url
-    if not is_loopback(urlsplit(public).hostname or "") or is_loopback(used.hostname or ""):
-        return public
-    return f"{used.scheme}://{used.netloc}" if is_address(used.hostname or "") else public
-
-
-def _join_command(url: str, token: JoinToken) -> str:
-    plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
-    return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"
 
 
 def is_loopback(host: str) -> bool:

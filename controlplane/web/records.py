@@ -55,10 +55,14 @@ async def tasks(call: Call) -> Response:
 
 async def events(call: Call) -> Response:
     """`GET events?after=SEQ&project=&node=&cause=&limit=`: the first after SEQ; without `after` the newest."""
-    after, limit = call.number("after"), _limit(call)
-    wanted = Wanted(
-        project=call.text("project", PROJECT), node=call.text("node", NODE), cause=call.number("cause", 0) or 0
+    return await _journal(
+        call,
+        Wanted(project=call.text("project", PROJECT), node=call.text("node", NODE), cause=call.number("cause", 0) or 0),
     )
+
+
+async def _journal(call: Call, wanted: Wanted) -> Response:
+    after, limit = call.number("after"), _limit(call)
     last = call.cluster.meta.event_seq
     if after is None:
         found = await newest(call.door.journal, last, limit, wanted)
@@ -66,6 +70,13 @@ async def events(call: Call) -> Response:
         found = await following(call.door.journal, after, limit, wanted)
         last = after
     return answer(Page(events=tuple(event_view(e) for e in found), next_after=found[-1].seq if found else last))
+
+
+async def audit(call: Call) -> Response:
+    """`GET audit?after=SEQ&project=&node=&limit=`: the lines of the journal that say who asked, as `events`."""
+    return await _journal(
+        call, Wanted(project=call.text("project", PROJECT), node=call.text("node", NODE), by_people=True)
+    )
 
 
 def _limit(call: Call) -> int:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import health, nodes, projects, records, reference
+from controlplane.web import health, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -76,7 +76,9 @@ TABLE: Sequence[Row | Socket] = (
     Row("POST", "/api/v1/nodes/{name}/drain", admin, nodes.drain, changes=True),
     Row("POST", "/api/v1/nodes/{name}/resume", admin, nodes.resume, changes=True),
     Row("POST", "/api/v1/nodes/{name}/confirm-down", admin, nodes.confirm_down, changes=True),
-    Row("POST", "/api/v1/join-tokens", admin, nodes.create_join_token, changes=True),
+    Row("POST", "/api/v1/join-tokens", admin, tokens.create, changes=True),
+    Row("GET", "/api/v1/join-tokens", admin, tokens.tokens),
+    Row("DELETE", "/api/v1/join-tokens/{id}", admin, tokens.revoke, changes=True),
     Row("GET", "/api/v1/projects", admin, projects.projects),
     Row("GET", "/api/v1/projects/{code}", admin, projects.project),
     Row("PUT", "/api/v1/projects/{code}", admin, projects.deploy, changes=True),
@@ -89,6 +91,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/api/v1/deployments/{id}", admin, records.deployment),
     Row("GET", "/api/v1/tasks", admin, records.tasks),
     Row("GET", "/api/v1/events", admin, records.events),
+    Row("GET", "/api/v1/audit", admin, records.audit),
     Socket("/api/v1/stream", admin),
 )
 

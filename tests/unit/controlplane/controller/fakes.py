@@ -35,7 +35,7 @@ class FakeStore:
         self.log.append(("commit", *changes))
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> tuple[Event, ...]:
         return ()
 

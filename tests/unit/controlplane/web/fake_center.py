@@ -63,13 +63,14 @@ class FakeCenter:
         return sum(f.connected for f in self.seen.values())
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> Sequence[Event]:
         """As the store does, from the list."""
         found = [
             e
             for e in self.journal
             if e.seq > after and project in ("", e.project) and node in ("", e.node) and cause in (0, e.cause)
+            if e.actor or not by_people
         ]
         return found[:limit]
 

@@ -22,7 +22,7 @@ class Store:
         self.asked = 0
 
     async def events(
-        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0
+        self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
     ) -> Sequence[Event]:
         self.asked += 1
         found = [e for e in self._all[after:] if project in ("", e.project)]

@@ -1,0 +1,73 @@
+"""Handlers for join tokens: made, listed and revoked. A secret is shown once, when it is made."""
+
+import re
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from controlplane.core.command import CreateTicket, RevokeTicket
+from controlplane.core.node import JoinTicket
+from controlplane.core.tickets import TTL_MAX_S, TTL_MIN_S
+from controlplane.core.views import iso
+from controlplane.web.answers import answer
+from controlplane.web.call import Call, bad
+from controlplane.web.nodes import is_address, is_loopback
+from protocol.api import JoinTokenAnswer, JoinTokenRequest, JoinTokenView
+from protocol.handshake import JoinToken, secret_hash
+from protocol.names import NODE, is_legal
+
+AGENT_DATA = "/var/lib/ropeteam-agent"
+
+_ID = re.compile(r"[0-9a-f]{1,64}")
+
+
+async def tokens(call: Call) -> Response:
+    """`GET join-tokens`, those that end first at the top."""
+    found = sorted(call.cluster.tickets.values(), key=lambda t: (t.expires_at, t.id))
+    return answer([_view(ticket, call.now.wall) for ticket in found])
+
+
+async def revoke(call: Call) -> Response:
+    """`DELETE join-tokens/{id}`."""
+    await call.ask(RevokeTicket(actor=call.who.name, id=call.name("id", _ID)))
+    return Response(status_code=204)
+
+
+def _view(ticket: JoinTicket, wall: float) -> JoinTokenView:
+    state = "used" if ticket.used_by else "open" if wall < ticket.expires_at else "expired"
+    return JoinTokenView(id=ticket.id, name=ticket.name, state=state, expires_at=iso(ticket.expires_at))
+
+
+async def create(call: Call) -> Response:
+    """`POST join-tokens`: the secret is made here and shown once; only its hash goes further."""
+    wanted = await call.body(JoinTokenRequest, optional=True)
+    _check_wish(wanted)
+    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), call.door.settings.fingerprint)
+    hashed = secret_hash(token.secret)
+    ticket: JoinTicket = await call.ask(
+        CreateTicket(actor=call.who.name, id=token.id, secret_hash=hashed, ttl_s=wanted.ttl_s, name=wanted.name)
+    )
+    command, expires_at = _join_command(_url_for_agents(call), token), iso(ticket.expires_at)
+    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=command), 201)
+
+
+def _check_wish(wanted: JoinTokenRequest) -> None:
+    if not TTL_MIN_S <= wanted.ttl_s <= TTL_MAX_S:
+        raise bad("ttl_s", f"must be from {TTL_MIN_S:.0f} to {TTL_MAX_S:.0f} seconds")
+    if wanted.name and not is_legal(NODE, wanted.name):
+        raise bad("name", f"must match {NODE.pattern}")
+
+
+def _url_for_agents(call: Call) -> str:
+    """The public URL; where that is this machine's own, the address that the asking person used instead."""
+    public = call.door.settings.public_url
+    used = call.request.url
+    if not is_loopback(urlsplit(public).hostname or "") or is_loopback(used.hostname or ""):
+        return public
+    return f"{used.scheme}://{used.netloc}" if is_address(used.hostname or "") else public
+
+
+def _join_command(url: str, token: JoinToken) -> str:
+    plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
+    return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"
