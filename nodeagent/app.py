@@ -11,11 +11,13 @@ from collections.abc import Callable
 from importlib import metadata
 
 from nodeagent.addresses import checked_center
+from nodeagent.copies import Copies
 from nodeagent.core.container import Container, Docker, DockerFault, EngineInfo
 from nodeagent.core.events import Memory
 from nodeagent.core.node import NodeState
 from nodeagent.core.steps import ReadTail, Step
 from nodeagent.docker import LocalDocker
+from nodeagent.execs import Execs
 from nodeagent.executor import Executor
 from nodeagent.heartbeat import make_heartbeat
 from nodeagent.host import boot_id, claim_folder
@@ -24,11 +26,16 @@ from nodeagent.identity import Identity, load_identity, save_identity
 from nodeagent.journal import Journal, Remembered
 from nodeagent.keys import new_seed
 from nodeagent.link import Link
-from nodeagent.logs import Tails
+from nodeagent.logs import Logs, Tails
 from nodeagent.loop import Loop, clock
 from nodeagent.meters import Meters
+from nodeagent.prober import Prober
 from nodeagent.register import join
+from nodeagent.ring import Ring
+from nodeagent.session import StreamsMaker
 from nodeagent.settings import Settings, SettingsError
+from nodeagent.shipping import Shipper
+from nodeagent.streams import Streams
 from nodeagent.watcher import Watcher
 from protocol import handshake
 from protocol.api import RegisterRequest
@@ -123,13 +130,24 @@ class Agent:
                     wall=clock().wall,
                 )
 
-            core = Loop(state, journal, begin=begin, send=lambda send: link.send(send), relook=lambda: watcher.relist())
-            executor = Executor(docker, group, core.post, port_test=self._port_test)
+            core = Loop(
+                state,
+                journal,
+                begin=begin,
+                send=lambda send: link.send(send),
+                relook=lambda: watcher.relist(),
+                probe=lambda word: prober.aim(word),
+            )
+            shipper, streams = self._streams(docker, state)
+            executor = Executor(docker, group, core.post, before_remove=shipper.removing, port_test=self._port_test)
             tails = Tails(docker, group, core.post)
             watcher = Watcher(docker, core.post)
-            link = self._link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=core.post)
+            prober = Prober(docker, core.post, now=clock)
+            link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=core.post, streams=streams)
+            self._link = link
             group.create_task(core.run(), name="core")
             group.create_task(watcher.run(), name="watcher")
+            group.create_task(prober.run(), name="prober")
             group.create_task(executor.sweep(), name="sweep")
             group.create_task(meters.run(), name="meters")
             try:
@@ -138,6 +156,14 @@ class Agent:
             except TimeoutError:
                 log.warning("the Docker Engine at %s does not answer", self._settings.docker)
             group.create_task(link.run(), name="link")
+
+    def _streams(self, docker: Docker, state: NodeState) -> tuple[Shipper, StreamsMaker]:
+        """What people look into containers with."""
+        ring, copies = Ring(self._settings.data / "logs"), Copies(state.assignments)
+        shipper = Shipper(docker, ring, state.containers)
+        logs = Logs(docker, ring, copies)
+        execs = Execs(docker, copies, allowed=not self._settings.no_exec)
+        return shipper, lambda bulk, send: Streams(bulk, send, logs=logs, execs=execs, shipper=shipper)
 
     async def _join(self, known: Identity | None) -> Identity:
         """Register and keep the identity. The key is on disk first: a lost answer is asked for again with the same."""

@@ -16,6 +16,7 @@ from nodeagent.core.events import (
     Memory,
     Note,
     Now,
+    Probe,
     Relook,
     Run,
     SaveMemory,
@@ -40,7 +41,9 @@ def clock() -> Now:
 
 
 class Loop:
-    """`begin` starts a step, `send` puts a message on its session, `relook` asks for a list of all containers."""
+    """`begin` starts a step, `send` puts a message on its session, `relook` asks for a list of all containers, `probe`
+    says what is to be probed.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Loop:
         begin: Callable[[Step], None],
         send: Callable[[Send], None],
         relook: Callable[[], None],
+        probe: Callable[[Probe], None],
         now: Callable[[], Now] = clock,
     ) -> None:
         self.state = state
@@ -59,6 +63,7 @@ class Loop:
         self._begin = begin
         self._send = send
         self._relook = relook
+        self._probe = probe
         self._now = now
         self._inbox: asyncio.Queue[Event] = asyncio.Queue(EVENTS_MAX)
         self._unsaved: Memory | None = None
@@ -91,6 +96,8 @@ class Loop:
                 self._send(action)
             case Run(step=step):
                 self._begin(step)
+            case Probe():
+                self._probe(action)
             case SaveMemory(memory=memory):
                 await self._save(memory)
             case SaveTask(record=record):

@@ -239,10 +239,21 @@ class Removed(Wire, frozen=True, kw_only=True):
     last: bool = True
 
 
+class Leaving(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A copy that was withdrawn from desired state on purpose, by a deployment or a drain, and may still run: its stop
+    signal comes `wait_s` from now, when its clients are gone, and it gets `grace_s` to end.
+    """
+
+    ref: ContainerRef
+    wait_s: float = 0.0
+    grace_s: float = 0.0
+
+
 class Desired(Wire, frozen=True, kw_only=True):
     """A page of everything this node shall run. Complete with `last`; applied as a whole, never page by page.
 
-    `seq` is the same on all pages and becomes the session's sequence number.
+    `seq` is the same on all pages and becomes the session's sequence number. What runs and is neither in `replicas` nor
+    `leaving` on any page lives elsewhere by now and goes at once.
     """
 
     seq: int
@@ -251,6 +262,7 @@ class Desired(Wire, frozen=True, kw_only=True):
     page: int = 0
     last: bool = True
     replicas: tuple[DesiredReplica, ...] = ()
+    leaving: tuple[Leaving, ...] = ()
 
 
 class DesiredDelta(Wire, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.messages import ContainerRef, StopConfirmed, TaskOrder
+from protocol.messages import ContainerRef, Leaving, StopConfirmed, TaskOrder
 from protocol.spec import DesiredReplica
 
 
@@ -14,6 +14,8 @@ class SendFull(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: int
     revision: int
     replicas: tuple[DesiredReplica, ...]
+    leaving: tuple[Leaving, ...] = ()
+    """What was withdrawn on purpose and may still run there; all else that runs lives elsewhere by now."""
 
 
 class SendDelta(msgspec.Struct, frozen=True, kw_only=True):

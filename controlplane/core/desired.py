@@ -6,7 +6,7 @@ from controlplane.core.action import SendDelta
 from controlplane.core.draft import Draft
 from controlplane.core.project import Revision
 from controlplane.core.replica import Assignment, Replica, ref
-from protocol.messages import ContainerRef
+from protocol.messages import ContainerRef, Leaving
 from protocol.spec import DesiredReplica
 
 
@@ -19,6 +19,21 @@ def full(draft: Draft, node: str) -> tuple[DesiredReplica, ...]:
                 wanted = _desired(replica, assignment, draft.revision(replica.id.project, assignment.revision))
                 if wanted is not None:
                     found.append(wanted)
+    return tuple(found)
+
+
+def leaving(draft: Draft, node: str) -> tuple[Leaving, ...]:
+    """What was withdrawn from the node on purpose and is not confirmed gone. What is left of the time its clients have
+    counts from the withdrawal, wherever the agent was meanwhile.
+    """
+    found = []
+    for replica in draft.replicas_on(node):
+        for assignment in replica.assignments:
+            spec = draft.spec(replica.id, assignment.revision)
+            if assignment.node == node and assignment.ending and spec is not None:
+                wait_s = min(max(0.0, assignment.since + spec.drain_wait_s - draft.now.wall), spec.drain_wait_s)
+                name = ref(replica.id, assignment.epoch)
+                found.append(Leaving(ref=name, wait_s=wait_s, grace_s=spec.stop_grace_s))
     return tuple(found)
 
 

@@ -132,9 +132,11 @@ def ref(replica: ReplicaId, epoch: int) -> ContainerRef:
 
 
 def is_checked(assignment: Assignment, spec: ServiceSpec) -> bool:
-    """True when something tells how healthy it is: a probe, the file's check, or one that the image brings."""
+    """True when something tells how healthy it is: a probe, the file's check, or one that the image brings. A probe
+    that says nothing was added to a container that ran before, or its agent is too old to know it.
+    """
     named = spec.health is not None and spec.health.test != ("NONE",)
-    return named or spec.probe is not None or assignment.health != "none"
+    return named or assignment.health != "none"
 
 
 def is_ready(assignment: Assignment, spec: ServiceSpec, wall: float, up_s: float | None = None) -> bool:

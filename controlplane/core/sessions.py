@@ -68,6 +68,7 @@ def synced(draft: Draft, fact: Synced) -> None:
             incarnation=draft.meta.incarnation,
             revision=draft.next_id("revision"),
             replicas=desired.full(draft, fact.node),
+            leaving=desired.leaving(draft, fact.node),
         )
     )
     tasks.resend(draft, fact.node)

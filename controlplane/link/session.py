@@ -11,7 +11,7 @@ from controlplane.core.action import SendDelta, SendFull
 from controlplane.link.outbox import Outbox, OutboxFull
 from controlplane.link.wire import Closed
 from protocol.codec import FRAME_MAX, encode, pages
-from protocol.messages import Desired, DesiredDelta, FromCenter
+from protocol.messages import Desired, DesiredDelta, FromCenter, Leaving
 from protocol.spec import DesiredReplica
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Session:
 
 
 def _full_frames(full: SendFull, seq: int) -> Iterator[bytes]:
-    for number, (items, last) in enumerate(pages(_fitting(full))):
+    for number, (items, last) in enumerate(pages((*_fitting(full), *full.leaving))):
         yield encode(
             Desired(
                 seq=seq,
@@ -123,7 +123,8 @@ def _full_frames(full: SendFull, seq: int) -> Iterator[bytes]:
                 revision=full.revision,
                 page=number,
                 last=last,
-                replicas=tuple(items),
+                replicas=tuple(item for item in items if isinstance(item, DesiredReplica)),
+                leaving=tuple(item for item in items if isinstance(item, Leaving)),
             )
         )
 

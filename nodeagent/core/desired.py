@@ -6,7 +6,7 @@ Does not touch containers: `node` applies the accepted state.
 
 import msgspec
 
-from protocol.messages import ContainerRef, Desired, DesiredDelta
+from protocol.messages import ContainerRef, Desired, DesiredDelta, Leaving
 from protocol.spec import DesiredReplica
 
 REPLICAS_MAX = 10_000
@@ -28,10 +28,11 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """Obey this. `full`: it came as a whole, so what it does not name lives elsewhere."""
+    """Obey this. `full`: it came as a whole, so what neither it nor `leaving` names lives elsewhere."""
 
     state: DesiredState
     full: bool
+    leaving: tuple[Leaving, ...] = ()
 
 
 class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class OutOfStep(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Verdict = Accepted | Incomplete | Refused | OutOfStep
+Ruling = Accepted | Incomplete | Refused | OutOfStep
 
 
 def ref_of(want: DesiredReplica) -> ContainerRef:
@@ -76,7 +77,7 @@ class Authority:
         """Sequence numbers belong to a session."""
         self._seq, self._pages, self._asked = None, [], False
 
-    def page(self, message: Desired) -> Verdict:
+    def page(self, message: Desired) -> Ruling:
         """Take in a page of a full state."""
         if (message.incarnation, message.revision) < self.highest:
             return Refused(reason=self._older(message.incarnation, message.revision))
@@ -89,16 +90,18 @@ class Authority:
                 return Incomplete()  # the rest of what did not fit; everything is on its way
             return self._out_of_step(f"page {message.page} of seq {message.seq} came unexpected")
         self._pages.append(message)
-        if sum(len(page.replicas) for page in self._pages) > REPLICAS_MAX:
+        if sum(len(page.replicas) + len(page.leaving) for page in self._pages) > REPLICAS_MAX:
             self._pages = []
             return Refused(reason=_TOO_MANY)
         if not message.last:
             return Incomplete()
         replicas = {ref_of(want): want for page in self._pages for want in page.replicas}
+        leaving = tuple(one for page in self._pages for one in page.leaving)
         self._pages, self._seq, self._asked = [], message.seq, False
-        return self._accept(message.incarnation, message.revision, replicas, full=True)
+        accepted = self._accept(message.incarnation, message.revision, replicas, full=True)
+        return msgspec.structs.replace(accepted, leaving=leaving)
 
-    def delta(self, message: DesiredDelta) -> Verdict:
+    def delta(self, message: DesiredDelta) -> Ruling:
         """Take in a change. One that does not follow on the last is not applied at all."""
         if (message.incarnation, message.revision) < self.highest:
             return Refused(reason=self._older(message.incarnation, message.revision))

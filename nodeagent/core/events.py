@@ -11,7 +11,9 @@ from nodeagent.core.desired import DesiredState
 from nodeagent.core.restart import Ending
 from nodeagent.core.steps import Step
 from nodeagent.core.tasks import TaskRecord
-from protocol.messages import ContainerRef, FromAgent, Word
+from nodeagent.core.verdict import Run as ContainerRun
+from nodeagent.core.verdict import Target, Verdict
+from protocol.messages import ContainerRef, FromAgent, ReasonCode, Word
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -21,12 +23,22 @@ class Now(msgspec.Struct, frozen=True):
     wall: float
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """A desired copy that its `restart:` rule leaves as it ended; its container may be gone since (`docker prune`)."""
+class Past(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a desired copy so far (`restart.Trials`), so that a restart of the agent forgives nothing and does
+    no job twice. `not_before`: wall seconds. Its container may be gone since (`docker prune`).
+    """
 
     ref: ContainerRef
-    ending: Ending
-    reason: str
+    ending: Ending = ""
+    reason: str = ""
+    code: ReasonCode = ""
+    attempts: int = 0
+    failures: int = 0
+    restarts: int = 0
+    not_before: float = 0.0
+    failed_run: ContainerRun | None = None
+    gave_up: bool = False
+    verdict: Verdict | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +48,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str = ""
     state_seq: int = 0
     removed: bool = False
-    ended: tuple[Ended, ...] = ()
+    past: tuple[Past, ...] = msgspec.field(name="ended", default=())
+    """Named as it was when only ends were kept: what older agents wrote is read as well."""
 
 
 # -- events ---------------------------------------------------------------------------------------------------------
@@ -102,6 +115,13 @@ class TailRead(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a probe says of a container changed."""
+
+    ref: ContainerRef
+    verdict: Verdict
+
+
 class PullMoved(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of an image so far."""
 
@@ -141,6 +161,7 @@ Event = (
     | StepDone
     | StepFailed
     | TailRead
+    | Probed
     | PullMoved
     | SessionOpened
     | SessionClosed
@@ -163,6 +184,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Begin this step; its end comes back as an event."""
 
     step: Step
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """Probe these containers from now on, and no others."""
+
+    targets: tuple[Target, ...]
 
 
 class SaveMemory(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,4 +215,4 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     warning: bool = False
 
 
-Action = Send | Run | SaveMemory | SaveTask | Relook | Note
+Action = Send | Run | Probe | SaveMemory | SaveTask | Relook | Note

@@ -11,7 +11,7 @@ import msgspec
 
 from nodeagent.core import brake, outcomes
 from nodeagent.core.container import Container, EngineInfo
-from nodeagent.core.desired import Accepted, Authority, DesiredState, Incomplete, OutOfStep, Refused, Verdict, ref_of
+from nodeagent.core.desired import Accepted, Authority, Incomplete, OutOfStep, Refused, Ruling, ref_of
 from nodeagent.core.events import (
     Action,
     EngineSeen,
@@ -22,6 +22,8 @@ from nodeagent.core.events import (
     Memory,
     Note,
     Now,
+    Probe,
+    Probed,
     PullMoved,
     Received,
     Relook,
@@ -35,12 +37,14 @@ from nodeagent.core.events import (
     TailRead,
     Woke,
 )
+from nodeagent.core.kept import SEQ_MARGIN, Kept
 from nodeagent.core.orders import Orders, reopened
 from nodeagent.core.plan import Plan, plan
-from nodeagent.core.replica import FOREVER, Assignment, observe
+from nodeagent.core.replica import FOREVER, Assignment, observe, probed
 from nodeagent.core.reports import Reports, trimmed_tail
 from nodeagent.core.steps import Pull, Resolve, Stop
 from nodeagent.core.tasks import TaskRecord
+from nodeagent.core.verdict import Target
 from nodeagent.core.voice import Voice
 from protocol.messages import (
     Beat,
@@ -67,8 +71,6 @@ START_HOLD_S = 3.0
 """The same for an agent that was merely restarted: the Center usually answers within a moment."""
 SILENCES_MAX = 3
 """Unanswered questions in a row after which the engine counts as down."""
-SEQ_MARGIN = 1_000_000
-"""Reports that may have been numbered after the last save, at most."""
 
 
 class NodeState:
@@ -79,7 +81,6 @@ class NodeState:
         self.removed = memory.removed
         self.wake_at = now.mono
         """Monotonic seconds at which `Woke` is due."""
-        self._boot_id = boot_id
         self._authority = Authority(memory.desired)
         self._items: dict[ContainerRef, Assignment] = {}
         self._reports = Reports(max(int(now.wall * 1e6), memory.state_seq + SEQ_MARGIN))
@@ -92,15 +93,12 @@ class NodeState:
         self._heard = False
         self._listed = False
         self._silences = 0
-        same_boot = boot_id != "" and memory.boot_id == boot_id
-        self._hold_until = now.mono + (START_HOLD_S if same_boot else BOOT_HOLD_S)
-        self._boot_known = same_boot
-        self._saved = memory
-        self._numbered = False
-        """The number that reports begin with in this life is on disk, so the next life begins above it."""
+        self._kept = Kept(memory, boot_id, self._items, self._reports)
+        self._hold_until = now.mono + (START_HOLD_S if self._kept.boot_known else BOOT_HOLD_S)
+        self._targets: tuple[Target, ...] = ()
         if memory.desired is not None and not memory.removed:
-            self._want(memory.desired, full=True)
-            outcomes.recall(self._items, memory.ended)
+            self._want(Accepted(state=memory.desired, full=True), now)
+            outcomes.recall(self._items, memory.past, now)
 
     @property
     def engine_ok(self) -> bool:
@@ -127,38 +125,23 @@ class NodeState:
 
     def memory(self) -> Memory:
         """What must survive a restart."""
-        return Memory(
-            desired=None if self.removed else self._authority.state,
-            boot_id=self._boot_id if self._boot_known else "",
-            state_seq=self._reports.seq,
-            removed=self.removed,
-            ended=outcomes.ended(self._items.values()),
-        )
+        return self._kept.memory(self._authority.state, removed=self.removed)
 
     def handle(self, event: Event, now: Now) -> list[Action]:
         """Take in one event. The actions are to be carried out in their order; times as in `Now`."""
-        self._keep_numbers()
+        if not self._kept.numbered:
+            self._save(now)
         match event:
             case Listed() | Inspected() | EngineSeen() | EngineSilent():
                 self._engine(event, now)
             case StepDone() | StepFailed():
                 self._step_ended(event, now)
-            case TailRead(ref=ref, lines=lines):
-                if (item := self._items.get(ref)) is not None:
-                    item.busy = None
-                    item.trials = outcomes.with_tail(item.trials, trimmed_tail(lines))
+            case TailRead() | Probed():
+                self._learn(event, now)
             case PullMoved(image=image, done=done, total=total):
                 self._orders.pulling(image, done, total, now.wall)
-            case SessionOpened(session=session):
-                self._authority.new_session()
-                self._asked = None
-                self.voice.greet(session, self._out, now.wall, engine_ok=self.engine_ok)
-            case SessionClosed(session=session):
-                if self.voice.hang_up(session):
-                    self._asked = None
-            case Received(session=session, message=message):
-                if session == self.voice.session:
-                    self._receive(message, now)
+            case SessionOpened() | SessionClosed() | Received():
+                self._session(event, now)
             case Woke():
                 pass
             case _:
@@ -166,11 +149,6 @@ class NodeState:
         self._settle(now)
         out, self._out[:] = list(self._out), []
         return out
-
-    def _keep_numbers(self) -> None:
-        if not self._numbered:
-            self._numbered, self._saved = True, self.memory()
-            self._out.append(SaveMemory(memory=self._saved))
 
     # -- the engine -------------------------------------------------------------------------------------------------
 
@@ -227,7 +205,7 @@ class NodeState:
                 self._orders.pulled(image, "" if isinstance(event, StepDone) else event.text, now.wall)
                 for item in self._items.values():
                     if item.want is not None and item.want.image == image and item.image_missing:
-                        self._image_came(item, event, now)
+                        outcomes.pull_ended(item, event, now.mono)
             case step:
                 item = self._item(step.ref)
                 item.busy = None
@@ -244,14 +222,30 @@ class NodeState:
                     self._out.append(Relook())
                 item.missed_at = -FOREVER
 
-    @staticmethod
-    def _image_came(item: Assignment, event: StepDone | StepFailed, now: Now) -> None:
-        if isinstance(event, StepDone):
-            outcomes.pull_done(item)
+    def _learn(self, event: TailRead | Probed, now: Now) -> None:
+        item = self._items.get(event.ref)
+        if item is None:
+            return
+        if isinstance(event, TailRead):
+            item.busy = None
+            item.trials = outcomes.with_tail(item.trials, trimmed_tail(event.lines))
         else:
-            outcomes.pull_failed(item, event.kind, event.text, now.mono)
+            probed(item, event.verdict, now.mono, now.wall)
 
     # -- the Center -------------------------------------------------------------------------------------------------
+
+    def _session(self, event: SessionOpened | SessionClosed | Received, now: Now) -> None:
+        match event:
+            case SessionOpened(session=session):
+                self._authority.new_session()
+                self._asked = None
+                self.voice.greet(session, self._out, now.wall, engine_ok=self.engine_ok)
+            case SessionClosed(session=session):
+                if self.voice.hang_up(session):
+                    self._asked = None
+            case Received(session=session, message=message):
+                if session == self.voice.session:
+                    self._receive(message, now)
 
     def _receive(self, message: Word, now: Now) -> None:
         match message:
@@ -259,9 +253,9 @@ class NodeState:
                 self.voice.welcomed()
                 self._orders.tell_all()
             case Desired():
-                self._judge(self._authority.page(message))
+                self._judge(self._authority.page(message), now)
             case DesiredDelta():
-                self._judge(self._authority.delta(message))
+                self._judge(self._authority.delta(message), now)
             case TaskOrder():
                 self._orders.receive(message, self._items, now, looked=self._listed)
             case StopConfirmed(incarnation=incarnation, revision=revision):
@@ -271,7 +265,7 @@ class NodeState:
             case Relist():
                 self.voice.inventory(self._out, now.wall, engine_ok=self.engine_ok)
             case Removed(stop=stop):
-                self._leave(stop)
+                self._leave(stop, now)
             case Unsupported(tag=tag):
                 self._out.append(Note(text=f"the Center does not know message {tag!r}", warning=True))
             case Beat() | ComeBack() | Challenge():
@@ -279,12 +273,12 @@ class NodeState:
             case _:
                 assert_never(message)
 
-    def _judge(self, verdict: Verdict) -> None:
-        match verdict:
-            case Accepted(state=state, full=full):
-                self._heard, self._boot_known, self.removed = True, True, False
-                self._want(state, full=full)
-                self._save()
+    def _judge(self, ruling: Ruling, now: Now) -> None:
+        match ruling:
+            case Accepted():
+                self._heard, self._kept.boot_known, self.removed = True, True, False
+                self._want(ruling, now)
+                self._save(now)
             case Refused(reason=reason):
                 self._out.append(Note(text=f"refused: {reason}", warning=True))
             case OutOfStep(reason=reason):
@@ -292,24 +286,25 @@ class NodeState:
             case Incomplete():
                 pass
             case _:
-                assert_never(verdict)
+                assert_never(ruling)
 
-    def _want(self, state: DesiredState, *, full: bool) -> None:
-        wanted = {ref_of(want): want for want in state.replicas}
+    def _want(self, word: Accepted, now: Now) -> None:
+        wanted = {ref_of(want): want for want in word.state.replicas}
+        leaving = {one.ref: one for one in word.leaving}
         for ref, item in self._items.items():
             if ref not in wanted:
-                item.dropped(stale=full)
+                item.dropped(now.mono, stale=word.full, leaving=leaving.get(ref))
         for ref, want in wanted.items():
             self._item(ref).wanted(want)
 
-    def _leave(self, stop: tuple[ContainerRef, ...]) -> None:
+    def _leave(self, stop: tuple[ContainerRef, ...], now: Now) -> None:
         """This node was removed: stop what lives elsewhere now, leave the rest alone, heal nothing."""
         for item in self._items.values():
-            item.dropped(stale=True)
+            item.dropped(now.mono, stale=True)
         self._clear(stop)
         if not self.removed:
             self.removed = True
-            self._save()
+            self._save(now)
             self._out.append(
                 Note(text="this node was removed from its cluster; nothing is healed any more", warning=True)
             )
@@ -327,15 +322,17 @@ class NodeState:
         steps = Plan(wake_at=self._hold_until if now.mono < self._hold_until else FOREVER)
         for resolve in self._orders.settle(self._items, now, ready=self.engine_ok):
             self._out.append(Run(step=resolve))
-        self._save()
+        self._save(now)
         if self.engine_ok:
             self._brake()
             steps = self._begin(now, held=held, wake_at=steps.wake_at)
+        self._aim()
         for ref in [ref for ref, item in self._items.items() if item.over]:
             del self._items[ref]
         deadline = self._orders.deadline()
         self.wake_at = min(
             steps.wake_at,
+            self._kept.due_at,
             FOREVER if deadline is None else deadline,
             self.voice.speak(self._out, self._pulling, steps.waits, now, engine_ok=self.engine_ok),
         )
@@ -344,9 +341,9 @@ class NodeState:
         """Whether nothing may be started: no word of the Center yet after a restart of the machine, or removed."""
         if self.removed or (not self._heard and now.mono < self._hold_until):
             return True
-        if not self._boot_known and self._authority.state is not None:
-            self._boot_known = True
-            self._save()
+        if not self._kept.boot_known and self._authority.state is not None:
+            self._kept.boot_known = True
+            self._save(now)
         return False
 
     def _brake(self) -> None:
@@ -386,11 +383,17 @@ class NodeState:
     def _tell(self, message: FromAgent) -> None:
         self.voice.tell(self._out, message)
 
-    def _save(self) -> None:
-        """Put what must survive on disk, if it differs from what is there but for the report number."""
-        memory = self.memory()
-        if msgspec.structs.replace(memory, state_seq=0) != msgspec.structs.replace(self._saved, state_seq=0):
-            self._saved = memory
+    def _aim(self) -> None:
+        """Say what is to be probed, when that changed."""
+        targets = tuple(target for item in self._items.values() if (target := item.target) is not None)
+        if targets != self._targets:
+            self._targets = targets
+            self._out.append(Probe(targets=targets))
+
+    def _save(self, now: Now) -> None:
+        """Put what must survive on disk, if that is due."""
+        memory = self._kept.to_save(self._authority.state, now, removed=self.removed)
+        if memory is not None:
             self._out.append(SaveMemory(memory=memory))
 
     def _save_task(self, record: TaskRecord) -> None:

@@ -69,7 +69,7 @@ class Orders:
                     self._running(record, wall)
                     begin.append(Resolve(task=record.task, image=record.image))
                 case "start" | "restart":
-                    self._bring_on(record, items, wall)
+                    self._bring_on(record, items, now)
                 case _:
                     pass
         return tuple(begin)
@@ -106,7 +106,8 @@ class Orders:
             if record.kind == "pull" and record.image == image:
                 self._end(record.task, "failed" if failure else "done", wall, reason=failure)
 
-    def _bring_on(self, record: TaskRecord, items: Items, wall: float) -> None:
+    def _bring_on(self, record: TaskRecord, items: Items, now: Now) -> None:
+        wall = now.wall
         item = items.get(record.target) if record.target else None
         if item is None or item.want is None:
             self._finish(record, items, "failed", wall, reason="that replica is not wanted on this node")
@@ -124,7 +125,10 @@ class Orders:
             state: TaskState = "done" if trials.ended == "stopped" else "failed"
             self._finish(record, items, state, wall, reason=trials.reason)
         else:
-            item.restart_due = record.kind == "restart" and item.alive and not again
+            due = record.kind == "restart" and item.alive and not again
+            if due and not item.restart_due:
+                item.restart_at = now.mono + (item.want.spec.drain_wait_s if item.serves else 0.0)
+            item.restart_due = due
             self._running(record, wall)
 
     def _finish(self, record: TaskRecord, items: Items, state: TaskState, wall: float, *, reason: str = "") -> None:
@@ -147,7 +151,7 @@ class Orders:
 
 def run_of(item: Assignment | None) -> tuple[str, float]:
     """Which run of which container this is: (container id, started at)."""
-    return (item.have.id, item.have.started_at) if item is not None and item.have is not None else ("", 0.0)
+    return item.run if item is not None else ("", 0.0)
 
 
 def refusal(order: TaskOrder) -> str:

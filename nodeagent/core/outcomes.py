@@ -10,7 +10,7 @@ import msgspec
 
 from nodeagent.core import restart
 from nodeagent.core.container import Container, FaultKind
-from nodeagent.core.events import Ended
+from nodeagent.core.events import Now, Past, StepDone, StepFailed
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Create, Remove, ReplicaStep, Restart, Start, Stop
@@ -69,6 +69,14 @@ def step_failed(
     )
 
 
+def pull_ended(item: Assignment, event: StepDone | StepFailed, now: float) -> None:
+    """The pull of its image is over."""
+    if isinstance(event, StepDone):
+        pull_done(item)
+    else:
+        pull_failed(item, event.kind, event.text, now)
+
+
 def pull_done(item: Assignment) -> None:
     """Its image is there."""
     item.image_missing, item.pulled = False, True
@@ -86,20 +94,57 @@ def port_conflict(item: Assignment, text: str, now: float) -> None:
     _fail(item, "excused", "port_taken", text, now)
 
 
-def ended(items: Iterable[Assignment]) -> tuple[Ended, ...]:
-    """What is to be remembered of those that are left as they ended, so that no job is done twice."""
+def past(items: Iterable[Assignment]) -> tuple[Past, ...]:
+    """What is to be remembered of the copies that are wanted and were in trouble, without the time of the next try: it
+    follows from the rest, and as wall time it would differ at each look.
+    """
     return tuple(
-        Ended(ref=item.ref, ending=item.trials.ended, reason=item.trials.reason)
+        Past(
+            ref=item.ref,
+            ending=item.trials.ended,
+            reason=item.trials.reason,
+            code=item.trials.code,
+            attempts=item.trials.attempts,
+            failures=item.trials.failures,
+            restarts=item.trials.restarts,
+            failed_run=item.trials.failed_run,
+            gave_up=item.trials.gave_up,
+            verdict=item.verdict,
+        )
         for item in items
-        if item.trials.ended and item.want is not None
+        if item.want is not None and (item.verdict is not None or item.trials.eventful)
     )
 
 
-def recall(items: Mapping[ContainerRef, Assignment], known: Iterable[Ended]) -> None:
-    """Put back what was remembered."""
+def dated(kept: Iterable[Past], items: Mapping[ContainerRef, Assignment], now: Now) -> tuple[Past, ...]:
+    """As `past`, with the time of the next try."""
+    found = []
+    for one in kept:
+        wait_s = items[one.ref].trials.not_before - now.mono
+        found.append(msgspec.structs.replace(one, not_before=now.wall + wait_s) if wait_s > 0 else one)
+    return tuple(found)
+
+
+def recall(items: Mapping[ContainerRef, Assignment], known: Iterable[Past], now: Now) -> None:
+    """Put back what was remembered. A clock that jumped holds nothing back for longer than the longest pause."""
     for one in known:
-        if (item := items.get(one.ref)) is not None:
-            item.trials = Trials(ended=one.ending, reason=one.reason)
+        item = items.get(one.ref)
+        if item is None:
+            continue
+        wait_s = min(max(0.0, one.not_before - now.wall), restart.BACKOFF_CAP_S)
+        item.verdict = one.verdict
+        item.trials = Trials(
+            ended=one.ending,
+            reason=one.reason,
+            code=one.code,
+            attempts=one.attempts,
+            failures=one.failures,
+            restarts=one.restarts,
+            failed_run=one.failed_run,
+            not_before=now.mono + wait_s if wait_s > 0 else 0.0,
+            gave_up=one.gave_up,
+            tail_due=one.gave_up,
+        )
 
 
 def with_tail(trials: Trials, lines: tuple[str, ...]) -> Trials:

@@ -23,9 +23,12 @@ from nodeagent.core.steps import (
     Stop,
     Wait,
 )
-from protocol.messages import ContainerRef
+from nodeagent.core.verdict import Run, Target, Verdict, combined
+from protocol.messages import ContainerRef, Health, Leaving
 from protocol.spec import DesiredReplica, container_fingerprint
 
+DRAIN_MAX_S = 3600.0
+"""The most a drain wait may be, whoever says so."""
 STALE_GRACE_S = 5.0
 """The most a stale container is given to stop (DESIGN §4, Successor)."""
 
@@ -48,16 +51,22 @@ class Assignment(msgspec.Struct, kw_only=True):
     unseen: bool = False
     """A step succeeded and Docker was not looked at since: `have` is of before."""
     trials: Trials = Trials()
+    verdict: Verdict | None = None
+    """What its probe says of the run that was probed last."""
     image_missing: bool = False
     """Docker refused to create it for want of its image."""
     pulled: bool = False
     """Its image was pulled for it; if it is missing still, that is a failure."""
     restart_due: bool = False
     """A task asked for a restart."""
+    restart_at: float = -math.inf
+    """Not before (monotonic): the Center withdrew its address, and clients still come."""
     cleared: bool = False
     """Nobody wants it, and the brake lets it go."""
     grace_s: float = STALE_GRACE_S
     """Seconds it gets to stop when it is dropped."""
+    drain_until: float = -math.inf
+    """Not stopped before (monotonic): its address was withdrawn a moment ago, and clients still come."""
 
     @property
     def alive(self) -> bool:
@@ -75,6 +84,46 @@ class Assignment(msgspec.Struct, kw_only=True):
         return self.trials.gave_up or self.trials.ended != ""
 
     @property
+    def run(self) -> Run:
+        """Which run of which container this is; of none: ("", 0)."""
+        return (self.have.id, self.have.started_at) if self.have is not None else ("", 0.0)
+
+    @property
+    def health(self) -> Health:
+        """How well it is, by Docker's check and the probe, those that exist; `none` when it does not run."""
+        if self.have is None or self.have.status != "running":
+            return "none"
+        return combined(self.have.health, self._probed)
+
+    @property
+    def ailment(self) -> str:
+        """Why it is not healthy, for people; "" when nothing is known."""
+        if self.have is not None and self.have.health == "unhealthy":
+            return f"health check failed: {self.have.health_output}".removesuffix(": ")
+        known = self.verdict is not None and self.verdict.run == self.run
+        return self.verdict.output if self.verdict is not None and known and self._probed != "healthy" else ""
+
+    @property
+    def target(self) -> Target | None:
+        """What is to be probed; None when there is no probe, or nothing that runs."""
+        have, want = self.have, self.want
+        if want is None or want.spec.probe is None or have is None or have.status != "running" or self.busy is not None:
+            return None
+        health = self._probed
+        return Target(ref=self.ref, run=self.run, probe=want.spec.probe, addresses=have.addresses, health=health)
+
+    @property
+    def _probed(self) -> Health:
+        if self.want is None or self.want.spec.probe is None:
+            return "none"
+        return self.verdict.health if self.verdict is not None and self.verdict.run == self.run else "starting"
+
+    @property
+    def serves(self) -> bool:
+        """True when clients may be talking to it: it runs and is not known to be ill."""
+        return self.have is not None and self.have.status == "running" and self.health != "unhealthy"
+
+    @property
     def salt(self) -> str:
         """What makes its pauses differ from its neighbours'."""
         return f"{self.ref.id}@{self.ref.epoch}"
@@ -85,16 +134,29 @@ class Assignment(msgspec.Struct, kw_only=True):
             spec = container_fingerprint(want)
             if spec != self.spec:
                 self.trials, self.image_missing, self.pulled = Trials(), False, False
+            elif self.want is not None and self.want.spec.probe is None and want.spec.probe is not None:
+                self.verdict = Verdict(run=self.run, health="none")  # it served without one: innocent until judged
             self.want, self.spec = want, spec
-        self.cleared = False
+        self.cleared, self.drain_until = False, -math.inf
 
-    def dropped(self, *, stale: bool) -> None:
-        """It is desired no more. `stale`: it lives elsewhere or nobody said why, so it gets 5 s at most; but not where
-        its data ties it to this node: that is a removal, and a database wants its time.
+    def dropped(self, now: float, *, stale: bool, leaving: Leaving | None = None) -> None:
+        """It is desired no more. `leaving`: the Center's word on how it goes. Without it, `stale` means that it lives
+        elsewhere or nobody said why: it gets 5 s at most and no drain wait; but its whole grace where its data ties it
+        to this node: that is a removal, and a database wants its time. `now`: monotonic seconds.
         """
-        if self.want is not None:
-            grace = self.want.spec.stop_grace_s
-            self.grace_s = min(grace, STALE_GRACE_S) if stale and self.want.spec.may_move else grace
+        spec = self.want.spec if self.want is not None else None
+        if leaving is not None:
+            self.grace_s = leaving.grace_s
+            if self.drain_until == -math.inf and self.serves:
+                self.drain_until = now + min(max(0.0, leaving.wait_s), DRAIN_MAX_S)
+        elif stale:
+            self.drain_until = -math.inf
+            if spec is not None:
+                self.grace_s = min(spec.stop_grace_s, STALE_GRACE_S) if spec.may_move else spec.stop_grace_s
+        elif spec is not None:
+            self.grace_s = spec.stop_grace_s
+            if self.serves:
+                self.drain_until = now + min(max(0.0, spec.drain_wait_s), DRAIN_MAX_S)
         self.want, self.restart_due, self.image_missing = None, False, False
         self.trials = msgspec.structs.replace(self.trials, not_before=0.0)
 
@@ -141,10 +203,11 @@ def _bring_up(item: Assignment, want: DesiredReplica, have: Container | None, bl
 
 def _keep(item: Assignment, want: DesiredReplica, have: Container, now: float) -> NextStep:
     again = Restart(ref=item.ref, container_id=have.id, grace_s=want.spec.stop_grace_s)
-    unhealthy = have.health == "unhealthy" and not item.trials.gave_up and restart.heals_unhealthy(want.spec)
+    unhealthy = item.health == "unhealthy" and not item.trials.gave_up and restart.heals_unhealthy(want.spec)
     if not (item.restart_due or unhealthy):
         return Nothing()
-    return again if now >= item.trials.not_before else Wait(until=item.trials.not_before)
+    due_at = item.trials.not_before if unhealthy else max(item.trials.not_before, item.restart_at)
+    return again if now >= due_at else Wait(until=due_at)
 
 
 def _replace(item: Assignment, have: Container, now: float) -> NextStep:
@@ -161,6 +224,8 @@ def _clear_away(item: Assignment, now: float) -> NextStep:
         return Nothing()
     if now < item.trials.not_before:
         return Wait(until=item.trials.not_before)
+    if item.alive and now < item.drain_until:
+        return Wait(until=item.drain_until)
     if item.alive:
         return Stop(ref=item.ref, container_id=item.have.id, grace_s=item.grace_s)
     return Remove(ref=item.ref, container_id=item.have.id)
@@ -176,12 +241,25 @@ def observe(item: Assignment, have: Container | None, now: float, wall: float, *
     if have.status == "exited":
         _ended(item, item.want, have, now, forgiven=after_break)
     elif have.status == "running":
-        if have.health == "unhealthy" and restart.heals_unhealthy(item.want.spec):
-            output = f": {have.health_output}" if have.health_output else ""
-            up_s = max(0.0, wall - have.started_at)
-            _count(item, have, now, up_s=up_s, reason=f"health check failed{output}")
-        elif item.trials.ended:
+        if item.trials.ended and item.health != "unhealthy":
             item.trials = msgspec.structs.replace(item.trials, ended="")
+        judge(item, now, wall)
+
+
+def probed(item: Assignment, verdict: Verdict, now: float, wall: float) -> None:
+    """Take in what a probe says. A word on a former run changes nothing."""
+    if verdict.run == item.run:
+        item.verdict = verdict
+        judge(item, now, wall)
+
+
+def judge(item: Assignment, now: float, wall: float) -> None:
+    """Count a run that is unhealthy as failed, once."""
+    have = item.have
+    if item.want is None or have is None or item.health != "unhealthy":
+        return
+    if restart.heals_unhealthy(item.want.spec):
+        _count(item, have, now, up_s=max(0.0, wall - have.started_at), reason=item.ailment)
 
 
 def _ended(item: Assignment, want: DesiredReplica, have: Container, now: float, *, forgiven: bool) -> None:

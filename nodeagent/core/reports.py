@@ -30,7 +30,9 @@ def report_of(item: Assignment, *, pulling: bool, waits_for: str = "") -> Contai
     reason = waits_for if state in ("assigned", "starting") else ""
     gave_up = False
     if have is not None and have.status == "running":
-        health = have.health
+        health = item.health
+    if state == "running" and health == "starting":
+        reason = item.ailment
     if state in ("failed", "stopped") or health == "unhealthy":
         code, reason = trials.code, trials.reason
         gave_up = trials.gave_up and (not trials.tail_due or have is None)

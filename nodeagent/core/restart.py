@@ -41,6 +41,11 @@ class Trials(msgspec.Struct, frozen=True, kw_only=True):
     ended: Ending = ""
     """It ended and its `restart:` rule leaves it so."""
 
+    @property
+    def eventful(self) -> bool:
+        """True when there is something to remember beyond the life of the agent."""
+        return bool(self.attempts or self.failures or self.restarts or self.gave_up or self.ended)
+
 
 def delay_s(attempts: int, salt: str) -> float:
     """The pause before the next try: 1, 2, 4 … s times 0.75 to 1.25 by `salt`, at most 60 s."""

@@ -10,6 +10,7 @@ import msgspec
 
 from nodeagent.core.container import Container, ContainerStatus
 from nodeagent.docker.text import clean
+from nodeagent.hostports import is_address
 from protocol import names
 from protocol.messages import ContainerRef, Health
 from protocol.spec import PortLease
@@ -66,8 +67,18 @@ class _Config(_Answer, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
 
 
+class _Endpoint(_Answer, frozen=True, kw_only=True):
+    ip_address: str = msgspec.field(name="IPAddress", default="")
+
+
 class _Networks(_Answer, frozen=True, kw_only=True):
-    networks: dict[str, msgspec.Raw] | None = None
+    networks: dict[str, _Endpoint | None] | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The container's own, in the order of the networks' names; what is no IP address is left out."""
+        found = sorted((self.networks or {}).items())
+        return tuple(e.ip_address for _, e in found if e is not None and is_address(e.ip_address))
 
 
 class Inspected(_Answer, frozen=True, kw_only=True):
@@ -107,6 +118,7 @@ def read_container(answer: Inspected, cluster: str, node: str) -> Container | No
         finished_at=wall_seconds(state.finished_at),
         ports=_ports(answer.host_config.port_bindings or {}),
         networks=tuple(sorted(clean(n, 255) for n in answer.network_settings.networks or {})),
+        addresses=answer.network_settings.addresses,
     )
 
 

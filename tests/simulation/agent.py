@@ -126,7 +126,13 @@ class Agent:
         self._ready: Callable[[], None] | None = ready
         self.state = NodeState(boot_id=boot_id, memory=disk.memory, tasks=disk.tasks.values(), now=now())
         self.core = Core(
-            self.state, cast(Journal, disk), begin=self._begin, send=send, relook=self._relook, now=self.now
+            self.state,
+            cast(Journal, disk),
+            begin=self._begin,
+            send=send,
+            relook=self._relook,
+            probe=lambda _: None,  # services of the simulation have Docker's health checks
+            now=self.now,
         )
         self._offset = clock.now - now().mono
         self._driven = Driven(self.process, self.core.run(), lambda: self.core.due_at() + self._offset)

@@ -26,7 +26,12 @@ class Bench:
         self.journal = Journal(folder)
         state = NodeState(boot_id="b", memory=Memory(), tasks=(), now=clock())
         self.loop = Loop(
-            state, self.journal, begin=self._begin, send=self._send, relook=lambda: self.happened.append("relook")
+            state,
+            self.journal,
+            begin=self._begin,
+            send=self._send,
+            relook=lambda: self.happened.append("relook"),
+            probe=lambda _: self.happened.append("probe"),
         )
         save = self.journal.save_memory
 

@@ -13,6 +13,7 @@ from nodeagent.core.events import (
     Listed,
     Memory,
     Now,
+    Probed,
     Received,
     Relook,
     Run,
@@ -26,11 +27,13 @@ from nodeagent.core.events import (
     TailRead,
     Woke,
 )
+from nodeagent.core.events import Probe as ProbeThese
 from nodeagent.core.node import NodeState
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
 from nodeagent.core.steps import Create, Pull, ReadTail, Remove, Resolve, Restart, Start, Step, Stop
 from nodeagent.core.tasks import TaskRecord
+from nodeagent.core.verdict import Target, Verdict
 from protocol.messages import (
     ContainerRef,
     ContainerReport,
@@ -42,7 +45,7 @@ from protocol.messages import (
     Welcome,
     Word,
 )
-from protocol.spec import DesiredReplica, HealthCheck, PortLease, RestartRule, ServiceSpec, container_fingerprint
+from protocol.spec import DesiredReplica, HealthCheck, PortLease, Probe, RestartRule, ServiceSpec, container_fingerprint
 
 IMAGE = "registry.example/web@sha256:" + "a" * 64
 WALL = 1_790_000_000.0
@@ -60,8 +63,10 @@ def a_want(
     grace_s: float = 10.0,
     image: str = IMAGE,
     env: str = "",
+    probe: Probe | None = None,
+    drain_s: float = 0.0,
 ) -> DesiredReplica:
-    """A desired replica of project `shop`."""
+    """A desired replica of project `shop`. It is not waited for its clients, unless `drain_s` is given."""
     spec = ServiceSpec(
         name=service,
         image="web:1",
@@ -71,6 +76,8 @@ def a_want(
         stop_grace_s=grace_s,
         environment={"X": env} if env else {},
         networks={"default": ()},
+        probe=probe,
+        drain_wait_s=drain_s,
     )
     ports = (PortLease(container=80, host=port),) if port else ()
     return DesiredReplica(
@@ -148,6 +155,8 @@ class VirtualNode:
         self.steps: list[Step] = []
         self.faults: list[tuple[type, FaultKind]] = []
         """The next step of this type fails so."""
+        self.targets: tuple[Target, ...] = ()
+        """What is to be probed, as it was said last."""
         self.crashing: set[ContainerRef] = set()
         """These exit with code 1 as soon as they are started."""
         self.step_s = 0.2
@@ -175,6 +184,8 @@ class VirtualNode:
                     heapq.heappush(self._timers, (self.mono + self.step_s, next(self._order), step))
                 case Send(message=message):
                     self.sent.append(message)
+                case ProbeThese(targets=targets):
+                    self.targets = targets
                 case SaveMemory(memory=memory):
                     self.memory = memory
                 case SaveTask(record=record):
@@ -247,6 +258,13 @@ class VirtualNode:
         assert container is not None
         self._show(container.id, health=health)
         self.see(container.id)
+
+    def probed(self, ref: ContainerRef, health: Health, output: str = "") -> None:
+        """A probe's verdict on the run of now."""
+        container = self.of(ref)
+        assert container is not None
+        verdict = Verdict(run=(container.id, container.started_at), health=health, output=output)
+        self.tell(Probed(ref=ref, verdict=verdict))
 
     # -- what came of it --------------------------------------------------------------------------------------------
 

@@ -85,10 +85,10 @@ def test_a_missing_image_is_pulled_first() -> None:
 def test_grace_is_short_for_the_stale_and_whole_for_the_dropped() -> None:
     for stale_, expected in ((True, 5.0), (False, 30.0)):
         item = an_item(a_want(grace_s=30), a_container(a_want(grace_s=30)))
-        item.dropped(stale=stale_)
+        item.dropped(10.0, stale=stale_)
         assert item.grace_s == expected
     short = an_item(a_want(grace_s=1))
-    short.dropped(stale=True)
+    short.dropped(10.0, stale=True)
     assert short.grace_s == 1.0
 
 
@@ -98,13 +98,13 @@ def test_what_has_its_data_here_lives_nowhere_else_and_gets_its_whole_grace() ->
         plain, spec=msgspec.structs.replace(plain.spec, mounts=(Mount(kind="volume", source="db", target="/data"),))
     )
     item = an_item(database, a_container(database))
-    item.dropped(stale=True)
+    item.dropped(10.0, stale=True)
     assert item.grace_s == 60.0, "a full state after a lost line may be the first word of an ordinary removal"
 
 
 def test_a_dropped_one_does_not_wait_for_its_backoff() -> None:
     item = an_item(WANT, a_container(WANT, status="exited"), trials=LATER)
-    item.dropped(stale=False)
+    item.dropped(10.0, stale=False)
     item.cleared = True
     assert isinstance(next_step(item, 10.0), Remove)
 
