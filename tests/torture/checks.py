@@ -31,7 +31,10 @@ async def unsettled(team: Team, persons: list[Person]) -> list[str]:
 
 async def _api_says(team: Team, persons: list[Person]) -> list[str]:
     found = []
-    for node in await team.api.get("/api/v1/nodes"):
+    nodes = await team.api.get("/api/v1/nodes")
+    if sorted(node["name"] for node in nodes) != sorted(team.names):
+        found.append(f"nodes are {[node['name'] for node in nodes]}")
+    for node in nodes:
         if node["state"] != "online" or node["draining"] or node["unschedulable"]:
             found.append(f"{node['name']} is {node['state']} {node['unschedulable'] or ''}")
     projects = {p["code"]: p for p in await team.api.get("/api/v1/projects")}

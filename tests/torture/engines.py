@@ -6,6 +6,8 @@ twice. Not a Docker: the engines are those of `tests.fakes`.
 """
 
 import asyncio
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -233,17 +235,21 @@ async def _control(engines: Engines, reader: asyncio.StreamReader, writer: async
 async def serve(folder: Path, names: list[str]) -> None:
     """Until killed, or the driver is gone (its end of our standard input closes)."""
     engines = Engines(names)
-    servers = [
-        await asyncio.start_unix_server(Door(engines, n).serve, folder / f"{n}.sock", limit=LINE_MAX) for n in names
-    ]
-    servers.append(
-        await asyncio.start_unix_server(lambda r, w: _control(engines, r, w), folder / "control.sock", limit=LINE_MAX)
-    )
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)
-    for server in servers:
-        server.close()
+    async with contextlib.AsyncExitStack() as open_:
+        for name in names:
+            door = Door(engines, name)
+            await open_.enter_async_context(
+                await asyncio.start_unix_server(door.serve, folder / f"{name}.sock", limit=LINE_MAX)
+            )
+        await open_.enter_async_context(
+            await asyncio.start_unix_server(
+                lambda r, w: _control(engines, r, w), folder / "control.sock", limit=LINE_MAX
+            )
+        )
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+        os._exit(0)  # agents are gone: nobody needs an orderly end of what they were asking
 
 
 if __name__ == "__main__":

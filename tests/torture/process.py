@@ -22,6 +22,8 @@ LOG_KEPT = 400
 LOG_LINE_MAX = 1 << 20
 START_S = 30.0
 END_S = 20.0
+HANDLERS_S = 5.0
+"""A process that is told to end this early may do so before it has a handler for it."""
 
 
 class Child:
@@ -56,7 +58,7 @@ class Child:
             *self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             limit=LOG_LINE_MAX, env={k: v for k, v in os.environ.items() if not k.startswith("ROPE_")} | ENVIRONMENT,
         )  # fmt: skip
-        self.stopped = False
+        self.stopped, begun = False, self._story.seconds
         try:
             assert process.stdout is not None
             with self._file.open("ab") as file:
@@ -70,7 +72,8 @@ class Child:
                 process.kill()
                 await process.wait()
         killed = code == -signal.SIGKILL
-        if not killed and code != 0 and not self.excused:
+        early = code == -signal.SIGTERM and self._story.seconds - begun < HANDLERS_S
+        if not killed and not early and code != 0 and not self.excused:
             self.tracebacks.append(f"{self.name} ended with {code}: {self.tail(5)}")
         return "killed" if killed else f"ended with {code}"
 

@@ -105,6 +105,11 @@ class Team:
             writer.write(msgspec.json.encode(order) + b"\n")
             return await reader.readline()
 
+    def hang_up(self) -> None:
+        """No more is said to the engines."""
+        if self._control is not None:
+            self._control[1].close()
+
     # -- disks --------------------------------------------------------------------------------------------------------
 
     def fill(self, name: str) -> None:
@@ -190,6 +195,7 @@ async def assembled(folder: Path, size: int, story: Story, chance: random.Random
                     for life in team.lives:
                         life.cancel()
         finally:
+            team.hang_up()
             assert engines.stdin is not None
             engines.stdin.close()
             async with asyncio.timeout(END_S):
