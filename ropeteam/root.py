@@ -2,7 +2,18 @@
 
 import click
 
-from ropeteam.commands import deploying, inspecting, looking, nodes, operating, processes, shell, signing
+from ropeteam.commands import (
+    auditing,
+    deploying,
+    inspecting,
+    looking,
+    nodes,
+    operating,
+    processes,
+    shell,
+    signing,
+    tokens,
+)
 from ropeteam.completing import Known, attach
 from ropeteam.session import talks
 
@@ -37,12 +48,13 @@ for command in (
     looking.status,
     nodes.nodes,
     nodes.node,
-    nodes.token,
+    tokens.token,
     deploying.plan,
     deploying.deploy,
     looking.ls,
     looking.ps,
     looking.events,
+    auditing.audit,
     operating.restart,
     operating.scale,
     operating.rollback,

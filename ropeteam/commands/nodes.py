@@ -1,4 +1,4 @@
-"""Commands about nodes, and the tokens with which machines join."""
+"""Commands about nodes."""
 
 from typing import TYPE_CHECKING
 
@@ -145,34 +145,6 @@ def weight(context: click.Context, name: str, weight: float) -> None:
 
     found = client(context).send("PATCH", f"nodes/{name}", NodeView, NodePatch(weight=weight))
     print_lines([f"{found.name}  weight {found.weight:g}"])
-
-
-@click.group()
-def token() -> None:
-    """Tokens with which machines join."""
-
-
-@token.command()
-@click.option("--ttl", default="15m", show_default=True, help="How long it may be used, like 90s, 15m, 2h.")
-@click.option("--name", default="", help="Only a node of this name may use it.")
-@talks
-@reads
-@click.pass_context
-def create(context: click.Context, ttl: str, name: str, form: Format) -> None:
-    """Make a join token: one use, shown once."""
-    from protocol.api import JoinTokenAnswer, JoinTokenRequest
-    from ropeteam.asking import seconds
-
-    request = JoinTokenRequest(ttl_s=seconds(ttl, "--ttl"), name=name)
-    made = client(context).send("POST", "join-tokens", JoinTokenAnswer, request)
-    match form:
-        case "json":
-            print_json(made)
-        case "name":
-            print_lines([made.token])
-        case "table":
-            note(f"Token {made.id}, one use, until {made.expires_at}. On the new machine, as root:")
-            print_lines([made.join_command])
 
 
 def _order(context: click.Context, name: str, order: str, done: str) -> None:

@@ -85,6 +85,31 @@ async def test_one_thing_as_the_api_has_it_and_what_is_wrong(
         await asyncio.to_thread(session, running)
 
 
+async def test_who_asked_for_what_and_tokens_that_are_revoked(
+    tmp_path: Path, rope: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def session(running: Running) -> None:
+        assert rope("version")[0] == 0
+        assert rope("token", "create", "-o", "name")[0] == 0
+        rope("token", "create", "--name", "fra-1")
+        first, second = json.loads(rope("token", "ls", "-o", "json")[1])
+        assert (first["state"], second["state"], second["name"]) == ("open", "open", "fra-1")
+        assert "secret" not in first and "token" not in first
+        assert rope("token", "rm", first["id"])[0] == 0
+        assert rope("token", "rm", first["id"])[0] == Exit.NOT_FOUND
+        assert rope("token", "ls", "-o", "name")[1] == f"{second['id']}\n"
+        told = json.loads(rope("audit", "-o", "json")[1])
+        assert [e["kind"] for e in told] == ["token.created", "token.created", "token.revoked"]
+        assert {e["actor"] for e in told} == {"admin"}
+        assert len(rope("audit", "-n", "2")[1].splitlines()) == 2
+        assert [e["node"] for e in json.loads(rope("audit", "--node", "fra-1", "-o", "json")[1])] == ["fra-1"]
+
+    async with running_center(tmp_path / "center") as running:
+        monkeypatch.setenv("ROPE_URL", running.url)
+        monkeypatch.setenv("ROPE_TOKEN", ADMIN_TOKEN)
+        await asyncio.to_thread(session, running)
+
+
 async def test_the_shell_completes_names_and_does_not_wait_for_a_center_that_is_away(
     tmp_path: Path, rope: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
