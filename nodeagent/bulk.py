@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from protocol.flow import Lane
-from protocol.messages import StreamData, StreamEnd, Tail
+from protocol.streams import StreamData, StreamEnd, Tail
 
 PENDING_BYTES = 32 * 1024
 """Bytes of one stream that wait to be sent; then its source is not read any further."""

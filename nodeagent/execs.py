@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from nodeagent.core.container import Container, Docker, DockerFault, Exec
-from protocol.messages import ContainerRef, OpenExec
+from nodeagent.copies import Copies
+from nodeagent.core.container import Docker, DockerFault, Exec
+from protocol.streams import OpenExec
 
 EXECS_MAX = 32
 """Commands at one time on this node."""
@@ -59,11 +60,11 @@ class Input:
 
 
 class Execs:
-    """`find`: the container of a replica's copy, as the agent knows it. `allowed`: False with `--no-exec`."""
+    """`allowed`: False with `--no-exec`."""
 
-    def __init__(self, docker: Docker, find: Callable[[ContainerRef], Container | None], *, allowed: bool) -> None:
+    def __init__(self, docker: Docker, copies: Copies, *, allowed: bool) -> None:
         self._docker = docker
-        self._find = find
+        self._copies = copies
         self._allowed = allowed
         self._count = 0
 
@@ -71,7 +72,7 @@ class Execs:
         """Run it to its end; gives (why it could not be run or "", exit code). Raises DockerFault."""
         if not self._allowed:
             return "exec is off on this node: its agent was started with --no-exec", None
-        container = self._find(order.target)
+        container = self._copies.container(order.target)
         if container is None or container.status != "running":
             return "its container does not run", None
         if self._count >= EXECS_MAX:

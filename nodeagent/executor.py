@@ -32,9 +32,9 @@ PortTest = Callable[[tuple[PortLease, ...]], PortLease | None]
 
 
 class Executor:
-    """Steps on one engine. `group`: where the steps run. `post`: takes the events. `port_test`: a lease whose host port
-    is taken, or None; where the engine is another machine's there is nothing to try. `routes`: CIDRs to keep networks
-    clear of.
+    """Steps on one engine. `group`: where the steps run. `post`: takes the events. `before_remove`: waited for; it
+    keeps the last lines of what is removed. `port_test`: a lease whose host port is taken, or None; where the engine is
+    another machine's there is nothing to try. `routes`: CIDRs to keep networks clear of.
     """
 
     def __init__(
@@ -43,12 +43,14 @@ class Executor:
         group: asyncio.TaskGroup,
         post: Callable[[Event], Awaitable[None]],
         *,
+        before_remove: Callable[[Remove], Awaitable[None]] | None = None,
         port_test: PortTest = taken_port,
         routes: Callable[[], tuple[str, ...]] = host_routes,
     ) -> None:
         self._docker = docker
         self._group = group
         self._post = post
+        self._before_remove = before_remove
         self._port_test = port_test
         self._routes = routes
 
@@ -97,6 +99,8 @@ class Executor:
                 await self._docker.restart(container_id, grace_s)
                 return await self._done(step, container_id)
             case Remove(container_id=container_id):
+                if self._before_remove is not None:
+                    await self._before_remove(step)
                 await self._docker.remove(container_id)
                 return await self._done(step, container_id)
             case ReadTail():

@@ -19,7 +19,7 @@ from nodeagent.core.events import Event, Send
 from nodeagent.docker.text import clean
 from nodeagent.identity import Identity
 from nodeagent.pauses import Patience, full_jitter_s, retry_after_s, wished_s
-from nodeagent.session import SILENCE_S, Ended, Session
+from nodeagent.session import SILENCE_S, Ended, Session, StreamsMaker
 from protocol.codec import FRAME_MAX
 from protocol.messages import SUBPROTOCOL, Goodbye, Heartbeat, Hello
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Link:
-    """`center`: the address to reach. `hello`, `heartbeat`, `post` as for `Session`."""
+    """`center`: the address to reach. `hello`, `heartbeat`, `post`, `streams` as for `Session`."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Link:
         hello: Callable[[str], Hello],
         heartbeat: Callable[[int], Heartbeat],
         post: Callable[[Event], Awaitable[None]],
+        streams: StreamsMaker,
         pause_s: Callable[[int], float] = full_jitter_s,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -62,6 +63,7 @@ class Link:
         self._hello = hello
         self._heartbeat = heartbeat
         self._post = post
+        self._streams = streams
         self._patience = Patience(pause_s)
         self._said = ("", -SAY_AGAIN_S)
         """The last reason that was logged, and when."""
@@ -142,6 +144,7 @@ class Link:
             hello=self._hello,
             heartbeat=self._heartbeat,
             post=self._post,
+            streams=self._streams,
             silence_s=self._silence_s,
         )
         self._session = session

@@ -7,13 +7,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from nodeagent.copies import Copies
 from nodeagent.core.container import Container, Docker, DockerFault
 from nodeagent.core.events import Event, TailRead
 from nodeagent.core.reports import TAIL_LINES_MAX
 from nodeagent.core.steps import ReadTail
 from nodeagent.ring import Ring
 from protocol.loglines import last_stamp_ns
-from protocol.messages import ContainerRef, OpenLogs
+from protocol.messages import ContainerRef
+from protocol.streams import OpenLogs
 
 LOOK_AGAIN_S = 0.25
 """Between two looks whether a container that is followed was started again."""
@@ -42,28 +44,21 @@ class Tails:
 
 
 class Logs:
-    """`find`: the container of a replica's copy. `wanted`: True while this node shall run the copy."""
+    """`ring`: the lines of containers that were removed."""
 
-    def __init__(
-        self,
-        docker: Docker,
-        ring: Ring,
-        find: Callable[[ContainerRef], Container | None],
-        wanted: Callable[[ContainerRef], bool],
-    ) -> None:
+    def __init__(self, docker: Docker, ring: Ring, copies: Copies) -> None:
         self._docker = docker
         self._ring = ring
-        self._find = find
-        self._wanted = wanted
+        self._copies = copies
 
     async def stream(self, order: OpenLogs, write: Write) -> tuple[str, int | None]:
         """Write what was logged, and when followed what is; gives (why there is nothing or "", None). Restarts of the
         container are followed, to its removal. Raises DockerFault.
         """
-        container = self._find(order.target)
-        while container is None and order.follow and self._wanted(order.target):
+        container = self._copies.container(order.target)
+        while container is None and order.follow and self._copies.wanted(order.target):
             await asyncio.sleep(LOOK_AGAIN_S)
-            container = self._find(order.target)
+            container = self._copies.container(order.target)
         if container is None:
             kept = await asyncio.to_thread(self._ring.read, order.target, order.lines, order.since_ns)
             if kept is None:
@@ -94,7 +89,7 @@ class Logs:
         """The container once it runs again; None when it is gone."""
         while True:
             await asyncio.sleep(LOOK_AGAIN_S)
-            container = self._find(target)
+            container = self._copies.container(target)
             if container is None:
                 return None
             if container.status == "running" and container.started_at != started_at:

@@ -13,14 +13,17 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from nodeagent.bulk import Bulk
 from nodeagent.core.events import Event, Received, SessionClosed, SessionOpened
 from nodeagent.identity import Identity
 from nodeagent.keys import is_signed, new_nonce
 from nodeagent.outbox import Outbox, OutboxFull
 from nodeagent.pauses import beat_s
+from nodeagent.streams import Streams
 from protocol import handshake
 from protocol.codec import FRAME_MAX, ProtocolError, UnknownTag, decode_from_center, encode
 from protocol.messages import (
+    STREAMS_SINCE,
     Challenge,
     ComeBack,
     FromAgent,
@@ -30,6 +33,7 @@ from protocol.messages import (
     Proof,
     Pulse,
     Removed,
+    Streamed,
     Unsupported,
     Welcome,
 )
@@ -44,6 +48,8 @@ PULSES = 2
 """
 HEARTBEAT_MIN_S = 0.05
 HEARTBEAT_MAX_S = 60.0
+
+StreamsMaker = Callable[[Bulk, Callable[[FromAgent], None]], Streams]
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +73,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 class Session:
     """`number`: counts this agent's sessions. `hello` makes the first frame from a nonce, `heartbeat` one from a
-    sequence number; both answer at once from what is known. `post` takes what the Center says.
+    sequence number; both answer at once from what is known. `post` takes what the Center says. `streams`: makes what
+    serves the streams of this session, from the bulk lane and what sends on the control lane.
     """
 
     def __init__(
@@ -79,10 +86,13 @@ class Session:
         hello: Callable[[str], Hello],
         heartbeat: Callable[[int], Heartbeat],
         post: Callable[[Event], Awaitable[None]],
+        streams: StreamsMaker,
         silence_s: float = SILENCE_S,
     ) -> None:
         self.number = number
-        self.outbox = Outbox()
+        bulk = Bulk(lambda: self.outbox.wake())
+        self.outbox = Outbox(bulk=bulk.take)
+        self._streams = streams(bulk, self.outbox.put)
         self._socket = socket
         self._identity = identity
         self._hello = hello
@@ -100,6 +110,7 @@ class Session:
             await self._shake_hands()
             await self._post(SessionOpened(session=self.number))
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._streams.run(), name="streams")
                 group.create_task(self._write(), name="session writer")
                 group.create_task(self._beat(), name="heartbeat")
                 group.create_task(self._read(), name="session reader")
@@ -138,9 +149,14 @@ class Session:
             except UnknownTag as unknown:
                 self.outbox.put(Unsupported(tag=unknown.tag))
                 continue
+            if isinstance(message, Streamed):
+                self._streams.take(message)
+                continue
             match message:
-                case Welcome(heartbeat_s=heartbeat_s, session_epoch=epoch):
+                case Welcome(heartbeat_s=heartbeat_s, session_epoch=epoch, protocol=protocol):
                     log.info("session %d with the Center is open", epoch)
+                    if protocol >= STREAMS_SINCE:
+                        self._streams.welcomed()
                     self._period_s = min(max(heartbeat_s, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
                     self._welcomed.set()
                 case ComeBack(after_s=after_s):

@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port_to: int = 29999
     subnet_pool: str = "10.213.0.0/16"
     insecure: bool = False
+    no_exec: bool = False
+    """People may not run commands in containers here."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,10 +55,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     given = _parser(environment).parse_args(arguments)
     if not given.data:
         raise SettingsError("--data DIR is missing: where the agent keeps its key and its journal")
-    bad_truth = environment.get("ROPE_INSECURE", "").lower()
-    if bad_truth not in ("", "0", "1", "false", "true", "no", "yes"):
-        raise SettingsError("ROPE_INSECURE is 1 or 0")
-    insecure = given.insecure or bad_truth in ("1", "true", "yes")
+    insecure = given.insecure or _truth(environment, "ROPE_INSECURE")
     try:
         settings = Settings(
             data=Path(given.data).absolute(),
@@ -74,6 +73,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
             port_to=_ports(given.port_range)[1],
             subnet_pool=_pool(given.subnet_pool),
             insecure=insecure,
+            no_exec=given.no_exec or _truth(environment, "ROPE_NO_EXEC"),
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
@@ -105,8 +105,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--bind-root", metavar="DIR", action="append", help="bind mounts may point below; repeatable")
     parser.add_argument("--port-range", metavar="A-B", default=variable("PORT_RANGE", "20000-29999"))
     parser.add_argument("--subnet-pool", metavar="CIDR", default=variable("SUBNET_POOL", "10.213.0.0/16"))
+    parser.add_argument("--no-exec", action="store_true", help="nobody may run commands in containers of this node")
     parser.add_argument("--insecure", action="store_true", help="plain HTTP to a Center on another machine")
     return parser
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    said = environment.get(name, "").lower()
+    if said not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise SettingsError(f"{name} is 1 or 0")
+    return said in ("1", "true", "yes")
 
 
 def _split(text: str) -> list[str]:

@@ -13,17 +13,9 @@ from nodeagent.bulk import Bulk
 from nodeagent.core.container import DockerFault
 from nodeagent.execs import Execs, Input
 from nodeagent.logs import Logs
-from protocol.messages import (
-    Ack,
-    FromAgent,
-    OpenExec,
-    OpenLogs,
-    Resize,
-    StreamCredit,
-    StreamData,
-    Streamed,
-    StreamEnd,
-)
+from nodeagent.shipping import Shipper
+from protocol.messages import FromAgent, Streamed
+from protocol.streams import Ack, OpenExec, OpenLogs, Resize, StreamCredit, StreamData, StreamEnd
 
 STREAMS_MAX = 512
 """Open streams of one session; each is a connection to Docker."""
@@ -38,10 +30,15 @@ class _Running:
 
 
 class Streams:
-    """`logs`, `execs`: what streams are made of. `send`: puts a message on the session's control lane."""
+    """`logs`, `execs`: what streams are made of. `shipper` works while the session is open. `send`: puts a message on
+    the session's control lane.
+    """
 
-    def __init__(self, bulk: Bulk, logs: Logs, execs: Execs, send: Callable[[FromAgent], None]) -> None:
+    def __init__(
+        self, bulk: Bulk, send: Callable[[FromAgent], None], *, logs: Logs, execs: Execs, shipper: Shipper
+    ) -> None:
         self.bulk = bulk
+        self._shipper = shipper
         self._logs = logs
         self._execs = execs
         self._send = send
@@ -73,6 +70,11 @@ class Streams:
                 self.bulk.acked(frames)
             case _:
                 assert_never(message)
+
+    def welcomed(self) -> None:
+        """The session is open with a Center that knows streams."""
+        if self._group is not None:
+            self._group.create_task(self._shipper.run(self.bulk), name="shipper")
 
     async def run(self) -> None:
         """Carry streams until cancelled; then all of them end."""

@@ -56,6 +56,7 @@ def center(context: click.Context, /, **options: object) -> None:
 @_passed("--bind-root", "DIR", "Folder below which bind mounts are allowed; repeatable.", multiple=True)
 @_passed("--port-range", "FROM-TO", "Host ports to give out; 20000-29999 unless told otherwise.")
 @_passed("--subnet-pool", "CIDR", "Addresses for the projects' networks; 10.213.0.0/16 unless told otherwise.")
+@click.option("--no-exec", is_flag=True, help="Nobody may run commands in containers here.  [env: ROPE_NO_EXEC]")
 @_insecure("Speak plain HTTP to a Center on another machine.")
 @click.pass_context
 def agent(context: click.Context, /, **options: object) -> None:

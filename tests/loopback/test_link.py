@@ -27,6 +27,8 @@ from protocol.messages import (
     Unsupported,
     Versions,
 )
+from tests.fakes.docker import FakeDocker
+from tests.fakes.streams import streams_of
 from tests.loopback.tiny_center import TinyCenter, tiny_center
 
 
@@ -41,6 +43,7 @@ class Rig:
             hello=self._hello,
             heartbeat=self._heartbeat,
             post=self._post,
+            streams=streams_of(FakeDocker()),
             pause_s=lambda _: 0.02,
             silence_s=silence_s,
         )

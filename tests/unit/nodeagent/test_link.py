@@ -12,6 +12,8 @@ from nodeagent.identity import Identity
 from nodeagent.keys import new_seed
 from nodeagent.link import Link
 from protocol.messages import Capacity, Heartbeat, Hello, Versions
+from tests.fakes.docker import FakeDocker
+from tests.fakes.streams import streams_of
 
 
 def a_link() -> Link:
@@ -26,7 +28,15 @@ def a_link() -> Link:
     async def post(_: Event) -> None:
         pass
 
-    return Link("http://127.0.0.1:9", identity, hello=hello, heartbeat=heartbeat, post=post, pause_s=lambda _: 0.001)
+    return Link(
+        "http://127.0.0.1:9",
+        identity,
+        hello=hello,
+        heartbeat=heartbeat,
+        post=post,
+        streams=streams_of(FakeDocker()),
+        pause_s=lambda _: 0.001,
+    )
 
 
 async def test_a_center_that_is_away_for_long_does_not_fill_the_log(
