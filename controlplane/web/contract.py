@@ -8,7 +8,10 @@ from typing import Any, get_args
 
 import msgspec
 
+from controlplane.core.deployment import DeploymentState
+from controlplane.web.records import TASK
 from protocol.api import (
+    AddressesView,
     DeployAnswer,
     DeploymentView,
     DeployRequest,
@@ -101,6 +104,12 @@ IF_MATCH = Parameter(
     text="the project's ETag as it was last seen; when the project is another one by now, nothing is done (412)",
     schema={"type": "string", "maxLength": 100},
 )
+_IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    where="header",
+    text="the ETag of the last answer; while it is the same, the answer is 304 without a body",
+    schema={"type": "string", "maxLength": 100},
+)
 IDEMPOTENCY_KEY = Parameter(
     name="Idempotency-Key",
     where="header",
@@ -169,6 +178,12 @@ def _projects() -> dict[str, Operation]:
         "GET /api/v1/projects/{code}": on_project(
             "One project", answers={200: ProjectView}, parameters=(CODE,), errors=("not_found",)
         ),
+        "GET /api/v1/projects/{code}/addresses": on_project(
+            "Where each service is reached now: the addresses of copies that are ready and not on their way out",
+            answers={200: AddressesView, 304: None},
+            parameters=(CODE, _IF_NONE_MATCH),
+            errors=("not_found",),
+        ),
         "PUT /api/v1/projects/{code}": on_project(
             "Deploy this Compose file; 200 when it changes nothing",
             parameters=(CODE, _STRATEGY, IF_MATCH),
@@ -200,13 +215,15 @@ def _records() -> dict[str, Operation]:
     state = _query("state", "only tasks in this state", type="string", enum=list(get_args(TaskState)))
     after = _query("after", "the first events after this number; without it the newest", **_NUMBER)
     cause = _query("cause", "only the story that this event began", **_NUMBER)
+    earlier = _query("before", "only those made before this task", type="string", pattern=f"^{TASK.pattern}$")
+    of_state = _query("state", "only deployments in this state", type="string", enum=list(get_args(DeploymentState)))
     number = Parameter(name="id", text="the deployment's number", where="path", schema=_NUMBER)
     return {
         "GET /api/v1/deployments": Operation(
             summary="Deployments, newest first",
             tag="records",
             answers={200: list[DeploymentView]},
-            parameters=(_OF_PROJECT, before, LIMIT),
+            parameters=(_OF_PROJECT, of_state, before, LIMIT),
         ),
         "GET /api/v1/deployments/{id}": Operation(
             summary="One deployment with its steps",
@@ -219,7 +236,7 @@ def _records() -> dict[str, Operation]:
             summary="Orders to agents, newest first",
             tag="records",
             answers={200: list[TaskView]},
-            parameters=(_OF_NODE, _OF_PROJECT, state, LIMIT),
+            parameters=(_OF_NODE, _OF_PROJECT, state, earlier, LIMIT),
         ),
         "GET /api/v1/events": Operation(
             summary="The journal, in order",

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import TypeVar, get_args
 
 from starlette.responses import Response
 
+from controlplane.core.deployment import Deployment, DeploymentState
 from controlplane.core.task import Task
 from controlplane.core.views import deployment_view, event_view, task_view
 from controlplane.web.answers import Rejected, answer
@@ -22,13 +24,18 @@ LIST = 100
 T = TypeVar("T")
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+TASK = re.compile(r"[a-z0-9-]{1,40}")
 
 
 async def deployments(call: Call) -> Response:
-    """`GET deployments?project=&limit=`, newest first."""
-    project = call.text("project", PROJECT)
-    found = (d for _, d in sorted(call.cluster.deployments.items(), reverse=True))
-    mine = (d for d in found if not project or d.project == project)
+    """`GET deployments?project=&state=&before=ID&limit=`, newest first; the next page is before the last one's id."""
+    project, before = call.text("project", PROJECT), call.number("before")
+    state = call.choice("state", get_args(DeploymentState))
+
+    def fits(one: Deployment) -> bool:
+        return project in ("", one.project) and state in ("", one.state) and (before is None or one.id < before)
+
+    mine = (d for _, d in sorted(call.cluster.deployments.items(), reverse=True) if fits(d))
     return answer([deployment_view(d) for d in _first(mine, _limit(call))])
 
 
@@ -42,15 +49,18 @@ async def deployment(call: Call) -> Response:
 
 
 async def tasks(call: Call) -> Response:
-    """`GET tasks?node=&project=&state=&limit=`, newest first."""
+    """`GET tasks?node=&project=&state=&before=ID&limit=`, newest first; the next page is before the last one's id."""
     node, project = call.text("node", NODE), call.text("project", PROJECT)
     state = call.choice("state", get_args(TaskState))
 
     def fits(task: Task) -> bool:
         return node in ("", task.node) and project in ("", task.project) and state in ("", task.state)
 
-    newest = reversed(call.cluster.tasks.values())
-    return answer([task_view(t) for t in _first((t for t in newest if fits(t)), _limit(call))])
+    back = reversed(call.cluster.tasks.values())
+    if before := call.text("before", TASK):
+        back = dropwhile(lambda t: t.id != before, back)
+        next(back, None)
+    return answer([task_view(t) for t in _first((t for t in back if fits(t)), _limit(call))])
 
 
 async def events(call: Call) -> Response:

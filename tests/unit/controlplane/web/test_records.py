@@ -23,7 +23,18 @@ def busy(center: FakeCenter) -> FakeCenter:
     return center
 
 
-@pytest.mark.parametrize(("query", "ids"), [("", [3, 2, 1]), ("?project=shop", [3, 1]), ("?limit=1", [3])])
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", [3, 2, 1]),
+        ("?project=shop", [3, 1]),
+        ("?limit=1", [3]),
+        ("?before=3&limit=1", [2]),
+        ("?before=1", []),
+        ("?state=failed", []),
+        ("?state=waiting&before=2", [1]),
+    ],
+)
 def test_deployments_come_newest_first(query: str, ids: list[int], busy: FakeCenter) -> None:
     assert [d["id"] for d in busy.client().get("/api/v1/deployments" + query).json()] == ids
 
@@ -40,6 +51,9 @@ def test_one_deployment(id_: str, status: int, busy: FakeCenter) -> None:
         ("?node=node-1", ["t10", "t1"]),
         ("?state=done", []),
         ("?project=shop&limit=1", ["t10"]),
+        ("?before=t10", ["t2", "t1"]),
+        ("?before=t10&node=node-1", ["t1"]),
+        ("?before=t99", []),
     ],
 )
 def test_tasks_are_filtered(query: str, ids: list[str], busy: FakeCenter) -> None:
@@ -83,3 +97,14 @@ def test_a_bad_query_names_its_field(query: str, told: FakeCenter) -> None:
     got = told.client().get("/api/v1/events?" + query)
     assert got.status_code == 400
     assert got.json()["error"]["details"][0]["field"] == query.partition("=")[0]
+
+
+def test_the_audit_is_what_people_asked_for(center: FakeCenter) -> None:
+    center.journal = [
+        Event(seq=n, at=WALL, kind="k", text=str(n), cause=n, actor="admin" if n % 2 else "", node=f"node-{n}")
+        for n in range(1, 6)
+    ]
+    center.cluster.meta = type(center.cluster.meta)(cluster="c1", event_seq=5)
+    found = center.client().get("/api/v1/audit").json()
+    assert [(e["seq"], e["actor"]) for e in found["events"]] == [(1, "admin"), (3, "admin"), (5, "admin")]
+    assert [e["seq"] for e in center.client().get("/api/v1/audit?node=node-3").json()["events"]] == [3]
