@@ -5,7 +5,7 @@ of the next session heals what was lost (DESIGN §2, One writer).
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol, assert_never
 
 from controlplane.core.action import Action, CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
@@ -38,6 +38,9 @@ class Dispatcher(Protocol):
 
     def sightings(self, now: float) -> Mapping[str, Sighting]:
         """Every node heard of, at monotonic `now`."""
+
+    def restless(self, now: float) -> Collection[str]:
+        """Nodes that are not simply connected, heard lately and well; see `Tick.restless`."""
 
     def usage(self) -> Mapping[str, NodeUsage]:
         """The latest heartbeat of every node. A snapshot: it does not change later."""

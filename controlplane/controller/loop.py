@@ -181,7 +181,12 @@ class Controller:
         self._tick_at = now.mono + TICK_S
         gap_s = self._gap_s + self._missed_pause_s
         self._missed_pause_s = gap_s if gap_s > PAUSE_S else 0.0
-        tick = Tick(sightings=self._dispatcher.sightings(now.mono), usage=self._dispatcher.usage(), gap_s=gap_s)
+        tick = Tick(
+            sightings=self._dispatcher.sightings(now.mono),
+            usage=self._dispatcher.usage(),
+            gap_s=gap_s,
+            restless=self._dispatcher.restless(now.mono),
+        )
         (result,) = await self._round([tick])
         if isinstance(result, Refused):
             return

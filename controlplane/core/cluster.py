@@ -122,6 +122,10 @@ class Cluster:
         self.open_deployments: set[int] = set()
         self.rests_on: dict[str, set[tuple[str, str, int]]] = {}
         self.prepared_on: dict[str, set[ReplicaId]] = {}
+        self.unsettled: set[str] = set()
+        """Nodes that are not simply online and taking work: those that a tick must look at anyway."""
+        self._agents: dict[str, str] = {}
+        """Agent's id -> its node."""
         self.loads: dict[str, Load] = {}
         """What is promised to each node, worked out when first asked for and forgotten when it changes."""
         self._tables: dict[type[Record], dict[Any, Any]] = {
@@ -154,7 +158,7 @@ class Cluster:
 
     def agent(self, agent_id: str) -> Node | None:
         """The node whose agent has this id."""
-        return next((n for n in self.nodes.values() if n.agent_id == agent_id), None)
+        return self.nodes.get(self._agents.get(agent_id, ""))
 
     def table(self, kind: type[Record]) -> dict[Any, Any]:
         """The table that holds records of this type."""
@@ -188,6 +192,9 @@ class Cluster:
                     self.away.add(record.id)
                 if record.outgoing is not None:
                     (self.departing if record.outgoing.ending else self.crossing).add(record.id)
+            case Node():
+                self._agents[record.agent_id] = record.name
+                (self.unsettled.discard if _is_settled(record) else self.unsettled.add)(record.name)
             case Task() if not record.ended:
                 self.open_tasks.add(record.id)
             case Deployment() if record.state not in ENDED:
@@ -211,6 +218,9 @@ class Cluster:
                 self.departing.discard(record.id)
                 self.in_order.discard(record.id)
                 self.away.discard(record.id)
+            case Node():
+                self._agents.pop(record.agent_id, None)
+                self.unsettled.discard(record.name)
             case Task():
                 self.open_tasks.discard(record.id)
             case Deployment():
@@ -228,6 +238,10 @@ def wants_place(replica: Replica) -> bool:
     if replica.ending or replica.failed:
         return False
     return replica.wanted is None or replica.wanted.state == "interrupted"
+
+
+def _is_settled(node: Node) -> bool:
+    return node.state == "online" and not (node.unschedulable or node.draining or node.held or node.lost)
 
 
 def _discard(index: dict[str, set[K]], key: str, member: K) -> None:

@@ -17,8 +17,9 @@ did too, so every deadline shifts, and it calls nobody offline for 5 to 15 s aft
 """
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple, assert_never
+from collections import ChainMap
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, assert_never, cast
 
 import msgspec
 
@@ -164,34 +165,48 @@ def session_opened(watch: Watch, node: str, now: float) -> Watch:
     return msgspec.structs.replace(watch, opened={**watch.opened, node: now})
 
 
-def judge(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting], now: float, gap_s: float) -> Judgement:
+def judge(
+    watch: Watch,
+    nodes: Nodes,
+    sightings: Mapping[str, Sighting],
+    now: float,
+    gap_s: float,
+    restless: Collection[str] | None = None,
+) -> Judgement:
     """Look at all nodes once.
 
     `nodes`: (state, held) as recorded; the caller records every verdict before the next call. `now`: monotonic
-    seconds. `gap_s`: seconds since the previous call, time in which the machine was suspended included.
+    seconds. `gap_s`: seconds since the previous call, time in which the machine was suspended included. `restless`:
+    the only nodes that may be anything but online, connected and heard within `SUSPECT_S`; None = any may.
     """
     clock, told = advance(watch.clock, now, gap_s)
     if clock.mark != watch.clock.mark:  # a long pause counts as a start
         watch = msgspec.structs.replace(watch, unknown_until={}, isolated=False)
     watch = msgspec.structs.replace(watch, clock=clock)
     if watch.opened:
-        opened = {name: at for name, at in watch.opened.items() if now - at <= OFFLINE_S}
+        opened = {
+            n: at for n, at in watch.opened.items() if now - at <= OFFLINE_S and not _shows(sightings.get(n), now - at)
+        }
         watch, sightings = msgspec.structs.replace(watch, opened=opened), _heard(sightings, opened, now)
-    looks = _look(watch, nodes, sightings)
+    if restless is None or clock.at - clock.mark <= SUSPECT_S:  # frames from before the mark say nothing
+        restless = nodes.keys()
+    looks = _look(watch, nodes, sightings, restless)
     if not looks and watch.hold is None and not watch.confirmed:
         quiet = msgspec.structs.replace(watch, absences={}, unknown_until={}, isolated=False)
         return Judgement(watch=quiet, alarms=(told,) if told else ())
     return _judged(watch, nodes, looks, told)
 
 
+def _shows(sighting: Sighting | None, opened_s: float) -> bool:
+    """The link has heard of a session that was opened so many seconds ago, so it need not be remembered."""
+    return sighting is not None and sighting.silent_s is not None and sighting.silent_s <= opened_s
+
+
 def _heard(sightings: Mapping[str, Sighting], opened: Mapping[str, float], now: float) -> Mapping[str, Sighting]:
     """The sightings, with the opening of a session counted as a frame."""
-    found = dict(sightings)
-    for name, at in opened.items():
-        sighting = found.get(name, _NEVER)
-        if sighting.silent_s is None or sighting.silent_s > now - at:
-            found[name] = msgspec.structs.replace(sighting, silent_s=max(0.0, now - at))
-    return found
+    seen = ((name, sightings.get(name, _NEVER), now - at) for name, at in opened.items())
+    newer = {name: msgspec.structs.replace(sighting, silent_s=max(0.0, s)) for name, sighting, s in seen}
+    return ChainMap(newer, cast("dict[str, Sighting]", sightings)) if newer else sightings
 
 
 def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -> Judgement:
@@ -229,13 +244,14 @@ def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -
     )
 
 
-def _look(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting]) -> dict[str, _Look]:
+def _look(watch: Watch, nodes: Nodes, sightings: Mapping[str, Sighting], restless: Collection[str]) -> dict[str, _Look]:
     """Every node but those that are online and heard: in a quiet cluster none."""
     clock = watch.clock
     life_s = clock.at - clock.mark
     since = clock.reading - WINDOW_S
     looks = {}
-    for name, (state, held) in nodes.items():
+    for name in restless:
+        state, held = nodes[name]
         sighting = sightings.get(name, _NEVER)
         raw_s = sighting.silent_s
         if state == "online" and sighting.connected and raw_s is not None and raw_s <= SUSPECT_S and raw_s < life_s:

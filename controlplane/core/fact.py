@@ -3,7 +3,7 @@
 A fact about a session carries its epoch; the core ignores those of an older session (DESIGN §3.4).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -87,3 +87,7 @@ class Tick(Fact, frozen=True, kw_only=True):
     sightings: Mapping[str, Sighting]
     usage: Mapping[str, NodeUsage]
     gap_s: float = 0.25
+    restless: Collection[str] | None = None
+    """Every node that is without a session, or was silent for more than 7.5 s, or whose usage may be no good; the
+    others are heard and well. None = not known: all are looked at.
+    """

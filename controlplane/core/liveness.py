@@ -3,7 +3,7 @@
 One call a tick. When nothing happened and nothing is due it changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -12,7 +12,7 @@ from controlplane.core.action import CloseSession, SendRelist
 from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage, Tick
-from controlplane.core.node import Node
+from controlplane.core.node import Node, NodeState
 
 RELIST_S = 15.0
 """A copy whose end is not reported for so long: its node is asked for its inventory, as often again."""
@@ -21,10 +21,12 @@ RELIST_S = 15.0
 def tick(draft: Draft, fact: Tick) -> None:
     """Look at everything that time alone can change."""
     draft.volatile = msgspec.structs.replace(draft.volatile, usage=fact.usage)
-    _judge(draft, fact)
-    _look_at_engines(draft, fact.usage)
-    for node in list(draft.all(Node)):
-        if node.draining:
+    astir = _astir(draft, fact)
+    _judge(draft, fact, astir)
+    _look_at_engines(draft, fact.usage, astir)
+    for name in astir:
+        node = draft.get(Node, name)
+        if node is not None and node.draining:
             rollout.empty(draft, node.name)  # what came back with a node that was drained while it was away, too
     assigning.forget_rests(draft)
     tasks.expire(draft)
@@ -54,9 +56,36 @@ def _ask_for_the_departed(draft: Draft) -> None:
             draft.act(SendRelist(node=name))
 
 
-def _judge(draft: Draft, fact: Tick) -> None:
-    nodes = {n.name: (n.state, n.held) for n in draft.all(Node)}
-    judgement = detector.judge(draft.volatile.watch, nodes, fact.sightings, draft.now.mono, fact.gap_s)
+class _Standings(Mapping[str, tuple[NodeState, bool]]):
+    """(state, held) of all nodes, read when asked for: most ticks ask for few."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
+
+    def __getitem__(self, name: str) -> tuple[NodeState, bool]:
+        node = self._nodes[name]
+        return node.state, node.held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
+def _astir(draft: Draft, fact: Tick) -> list[str]:
+    """The nodes to look at, by name: a tick must not cost what thousands of quiet ones do."""
+    nodes = draft.base.nodes
+    if fact.restless is None:
+        return list(nodes)
+    wanted = draft.base.unsettled.union(fact.restless, draft.volatile.watch.opened, draft.volatile.watch.absences)
+    return sorted(name for name in wanted if name in nodes)
+
+
+def _judge(draft: Draft, fact: Tick, astir: list[str]) -> None:
+    restless = None if fact.restless is None else astir
+    watch, nodes = draft.volatile.watch, _Standings(draft.base.nodes)
+    judgement = detector.judge(watch, nodes, fact.sightings, draft.now.mono, fact.gap_s, restless)
     draft.volatile = msgspec.structs.replace(draft.volatile, watch=judgement.watch)
     for text in judgement.alarms:
         draft.event("alarm", text)
@@ -103,11 +132,11 @@ def _apply(draft: Draft, verdict: Verdict) -> bool:
     return verdict.moves
 
 
-def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage]) -> None:
+def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage], astir: list[str]) -> None:
     """Engine down for 3 beats, or the disk full: nothing new comes here, and after 60 s what is here may move."""
-    for node in list(draft.all(Node)):
-        latest = usage.get(node.name)
-        if node.state != "online" or latest is None:
+    for name in astir:
+        node, latest = draft.get(Node, name), usage.get(name)
+        if node is None or node.state != "online" or latest is None:
             continue
         if not node.unschedulable and engine_health.is_sound(latest.engine_bad, latest.disk_free):
             continue

@@ -6,10 +6,12 @@ older one still does changes nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from controlplane.core import engine_health
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
-from controlplane.core.detector import Sighting
+from controlplane.core.detector import SUSPECT_S, Sighting
 from controlplane.core.fact import NodeUsage
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
@@ -47,8 +49,35 @@ class _Rope:
         """The node was removed; its last session is being closed."""
         self.heartbeat: Heartbeat | None = None
         self.usage: NodeUsage | None = None
-        self.superseded: list[float] = []
+        self.superseded: Sequence[float] = ()
         """When a session took the place of one that was still open, lately."""
+
+
+class _Sightings(Mapping[str, Sighting]):
+    """What the ropes show at `now`, worked out for those that are asked for.
+
+    A node that said what the controller has not taken yet is not silent: we do not listen.
+    """
+
+    def __init__(self, ropes: Mapping[str, _Rope], now: float) -> None:
+        self._ropes = ropes
+        self._at = now
+
+    def __getitem__(self, node: str) -> Sighting:
+        rope = self._ropes[node]
+        if rope.forgotten:
+            raise KeyError(node)
+        return Sighting(
+            silent_s=0.0 if rope.session and rope.session.telling else max(0.0, self._at - rope.heard_at),
+            connected=rope.session is not None,
+            aborted=rope.aborted,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return (node for node, rope in self._ropes.items() if not rope.forgotten)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Hub:
@@ -56,7 +85,13 @@ class Hub:
 
     def __init__(self, now: Callable[[], Now]) -> None:
         self._now = now
-        self._ropes: dict[str, _Rope] = {}
+        self._ropes: OrderedDict[str, _Rope] = OrderedDict()
+        """By the time at which each was last heard, the longest silence first."""
+        self._usage: dict[str, NodeUsage] = {}
+        self._apart: set[str] = set()
+        """Nodes without a session."""
+        self._unsound: set[str] = set()
+        """Nodes whose last heartbeat spoke of an engine that is down or of a full disk."""
         self._quiet = asyncio.Event()
 
     # -- sessions ---------------------------------------------------------------------------------------------------
@@ -78,6 +113,10 @@ class Hub:
                 )
         rope.session, rope.heard_at, rope.aborted = session, now, False
         self._ropes[session.node] = rope
+        self._ropes.move_to_end(session.node)
+        self._apart.discard(session.node)
+        if rope.usage is None:
+            self._usage.pop(session.node, None)
         return True
 
     def leave(self, session: Session) -> None:
@@ -86,8 +125,9 @@ class Hub:
         if rope is not None and rope.session is session:
             rope.session = None
             rope.aborted = not session.clean
+            self._apart.add(session.node)
             if rope.forgotten:
-                del self._ropes[session.node]
+                self._forget(session.node)
             self._quiet.set()
 
     def heard(self, session: Session) -> bool:
@@ -96,6 +136,7 @@ class Hub:
         if rope is None or rope.session is not session:
             return False
         rope.heard_at = self._now().mono
+        self._ropes.move_to_end(session.node)
         return True
 
     def beat(self, session: Session, heartbeat: Heartbeat) -> None:
@@ -104,7 +145,11 @@ class Hub:
         if rope is not None and rope.session is session:
             bad_before = rope.usage.engine_bad if rope.usage else 0
             rope.heartbeat = heartbeat
-            rope.usage = _usage(heartbeat, bad_before)
+            rope.usage = usage = self._usage[session.node] = _usage(heartbeat, bad_before)
+            if engine_health.is_sound(usage.engine_bad, usage.disk_free):
+                self._unsound.discard(session.node)
+            else:
+                self._unsound.add(session.node)
 
     async def dismiss(self) -> None:
         """Tell every agent when to come back, for a restart of the Center; returns when all sessions are closed.
@@ -141,20 +186,21 @@ class Hub:
     # -- Dispatcher -------------------------------------------------------------------------------------------------
 
     def sightings(self, now: float) -> Mapping[str, Sighting]:
-        """See `Dispatcher.sightings`. A node whose reader waits for the controller is not silent: we do not listen."""
-        return {
-            node: Sighting(
-                silent_s=0.0 if rope.session and rope.session.telling else max(0.0, now - rope.heard_at),
-                connected=rope.session is not None,
-                aborted=rope.aborted,
-            )
-            for node, rope in self._ropes.items()
-            if not rope.forgotten
-        }
+        """See `Dispatcher.sightings`."""
+        return _Sightings(self._ropes, now)
+
+    def restless(self, now: float) -> Collection[str]:
+        """See `Dispatcher.restless`. Costs what is silent, not what there is."""
+        found = self._apart | self._unsound
+        for node, rope in self._ropes.items():
+            if now - rope.heard_at <= SUSPECT_S:
+                break
+            found.add(node)
+        return found
 
     def usage(self) -> Mapping[str, NodeUsage]:
         """See `Dispatcher.usage`."""
-        return {n: rope.usage for n, rope in self._ropes.items() if rope.usage is not None and not rope.forgotten}
+        return self._usage.copy()
 
     def send_full(self, action: SendFull) -> None:
         """See `Dispatcher.send_full`."""
@@ -194,8 +240,16 @@ class Hub:
         if rope.session is not None:
             rope.session.end(1012, action.reason, clean=True)
             rope.forgotten = action.forget
+            if action.forget:
+                self._usage.pop(action.node, None)
         elif action.forget:
-            del self._ropes[action.node]
+            self._forget(action.node)
+
+    def _forget(self, node: str) -> None:
+        del self._ropes[node]
+        self._usage.pop(node, None)
+        self._apart.discard(node)
+        self._unsound.discard(node)
 
     def _session(self, node: str, epoch: int | None = None) -> Session | None:
         rope = self._ropes.get(node)

@@ -1,7 +1,7 @@
 """A store and ropes for tests of the loop: they note what they are asked, and fail when told to."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from controlplane.core import detector
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
@@ -74,6 +74,9 @@ class FakeRopes:
 
     def sightings(self, now: float) -> Mapping[str, Sighting]:
         return {"node-1": Sighting(silent_s=1.0, connected=True)}
+
+    def restless(self, now: float) -> Collection[str]:
+        return ["node-1"]
 
     def usage(self) -> Mapping[str, NodeUsage]:
         return {"node-1": NodeUsage(cpu_usage=5.0)}

@@ -41,7 +41,12 @@ class Cluster:
         for name, last in self.last.items():
             if name not in self.cut and last is not None and self.now - last >= 5.0:
                 self.last[name] = self.now
-        result = detector.judge(self.watch, self.nodes, {n: self.sighting(n) for n in self.nodes}, self.now, gap_s)
+        seen = {n: self.sighting(n) for n in self.nodes}
+        result = detector.judge(self.watch, self.nodes, seen, self.now, gap_s)
+        few = [n for n in self.nodes if self.nodes[n] != ("online", False) or _is_restless(seen[n])]
+        assert detector.judge(self.watch, self.nodes, seen, self.now, gap_s, few) == result, (
+            "quiet nodes change nothing"
+        )
         self.watch, self.prepare = result.watch, result.prepare
         for verdict in result.verdicts:
             assert self.nodes[verdict.node] != (verdict.state, verdict.held), "a verdict that changes nothing"
@@ -96,3 +101,7 @@ class Cluster:
 
     def when(self, node: str, state: NodeState) -> float:
         return next(at for at, verdict in self.verdicts if verdict.node == node and verdict.state == state)
+
+
+def _is_restless(sighting: Sighting) -> bool:
+    return not sighting.connected or sighting.silent_s is None or sighting.silent_s > detector.SUSPECT_S

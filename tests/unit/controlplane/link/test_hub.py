@@ -197,6 +197,25 @@ async def test_nothing_is_kept_of_a_removed_node_without_a_session(bench: Bench)
     assert bench.hub.sightings(bench.mono) == {}
 
 
+async def test_restless_are_the_silent_those_without_a_session_and_the_sick(bench: Bench) -> None:
+    quiet, silent, closed, sick = (bench.session(node=n, agent=n) for n in ("quiet", "silent", "closed", "sick"))
+    assert bench.hub.restless(bench.mono) == set()
+    bench.hub.beat(sick, beat(agent_id="sick", engine_ok=False))
+    bench.hub.leave(closed)
+    bench.mono += 7.0
+    assert bench.hub.heard(quiet) and bench.hub.heard(sick)
+    bench.mono += 1.0
+    assert bench.hub.restless(bench.mono) == {"silent", "closed", "sick"}
+    assert bench.hub.heard(silent)
+    bench.hub.beat(sick, beat(agent_id="sick"))
+    bench.session(2, node="closed", agent="closed")
+    assert bench.hub.restless(bench.mono) == set()
+    bench.hub.close_session(CloseSession(node="quiet", session_epoch=1, reason="removed", forget=True))
+    bench.hub.leave(quiet)
+    bench.mono += 60.0
+    assert bench.hub.restless(bench.mono) == {"silent", "closed", "sick"}, "what was forgotten is nobody's silence"
+
+
 async def test_dismissal_waits_until_all_are_gone(bench: Bench) -> None:
     sessions = [bench.session(node=f"n{n}", agent=f"a{n}") for n in range(3)]
     async with asyncio.TaskGroup() as tasks:
