@@ -203,6 +203,8 @@ class ReplicaView(Body, frozen=True, kw_only=True):
     restarts: int
     outgoing: str | None
     """Name of the node that still runs the former copy."""
+    exit_code: int | None = None
+    """Of a container that has ended, as a job does."""
 
 
 class ServiceView(Body, frozen=True, kw_only=True):
@@ -292,6 +294,20 @@ class RollbackRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`POST /api/v1/projects/{code}/rollback`. `revision` 0 = the one before the current."""
 
     revision: int = 0
+
+
+class FailoverRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/projects/{code}/failover`. No services = all."""
+
+    services: tuple[str, ...] = ()
+
+
+class FailoverAnswer(Body, frozen=True, kw_only=True):
+    """Replicas (`shop/web/1`) that are started elsewhere now, and why others stay."""
+
+    project: str
+    moving: tuple[str, ...]
+    stays: dict[str, str]
 
 
 class Candidate(Body, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ for command in (
     operating.restart,
     operating.scale,
     operating.rollback,
+    operating.failover,
     operating.rm,
     inspecting.inspect,
     inspecting.doctor,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.core import desired, liveness, nodes, planning, projects, rollout, sessions, tickets
+from controlplane.core import desired, failover_policy, liveness, nodes, planning, projects, rollout, sessions, tickets
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import (
@@ -17,6 +17,7 @@ from controlplane.core.command import (
     CreateTicket,
     Deploy,
     DrainNode,
+    FailOver,
     OpenSession,
     PatchNode,
     Plan,
@@ -52,6 +53,7 @@ _COMMANDS: dict[type[Command], Any] = {
     Restart: projects.restart,
     Rollback: projects.rollback,
     RemoveProject: projects.remove,
+    FailOver: failover_policy.fail_over,
 }
 _FACTS: dict[type[Fact], Any] = {
     SessionClosed: sessions.closed,

@@ -154,6 +154,15 @@ class RemoveProject(Command, frozen=True, kw_only=True):
     project: str
 
 
+class FailOver(Command, frozen=True, kw_only=True):
+    """A person says that interrupted replicas may be started elsewhere now. No services = all. Answer:
+    `protocol.api.FailoverAnswer`.
+    """
+
+    project: str
+    services: tuple[str, ...] = ()
+
+
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment was stored, or (`unchanged`) there is nothing to do."""
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from controlplane.core import chains, jobs, tasks
+from controlplane.core.cluster import Turn
 from controlplane.core.draft import Draft
 from controlplane.core.replica import Assignment, Replica, is_ready, ref
 from protocol.names import ReplicaId
@@ -47,9 +48,9 @@ def unmet(draft: Draft, key: ReplicaId, revision: int, *, node: str = "", everyo
     replicas = [r for r in draft.replicas_of(key.project) if not r.ending]
     for service, needed in conditions.items():
         waited = [r for r in replicas if r.id.service == service]
-        near = waited if everyone else [r for r in waited if any(a.node == node for a in r.assignments)]
-        missing = [r for r in near or waited if not met(draft, r, needed.condition)]
-        if not missing or (not near and len(missing) < len(waited)):
+        near = [] if everyone else [r for r in waited if any(a.node == node and not a.ending for a in r.assignments)]
+        missing = [r for r in near or waited if not met(draft, r, needed.condition, node=node if near else "")]
+        if not missing or (not near and not everyone and len(missing) < len(waited)):
             continue
         if not needed.required and all(_is_hopeless(r) for r in missing):
             continue
@@ -59,11 +60,34 @@ def unmet(draft: Draft, key: ReplicaId, revision: int, *, node: str = "", everyo
     return None
 
 
-def met(draft: Draft, replica: Replica, condition: Condition) -> bool:
-    """True when a copy of the replica fulfils the condition; the one on its way out counts while it serves."""
+def services_needed(draft: Draft, key: ReplicaId, revision: int) -> frozenset[str]:
+    """The services that this one depends on."""
+    found = draft.revision(key.project, revision)
+    return frozenset(chains.needs(found.spec.services, key.service)) if found is not None else frozenset()
+
+
+def in_order(draft: Draft, replicas: list[Replica]) -> list[tuple[Turn, Replica]]:
+    """The replicas of each project in the order of their dependencies, each with its turn."""
+    known: dict[tuple[str, int], dict[str, int]] = {}
+    found = []
+    for replica in replicas:
+        numbered = (replica.id.project, replica.revision)
+        depths = known.get(numbered)
+        if depths is None:
+            revision = draft.revision(*numbered)
+            depths = known[numbered] = chains.depths(revision.spec.services) if revision is not None else {}
+        found.append(((replica.id.project, depths.get(replica.id.service, 0), replica.id), replica))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def met(draft: Draft, replica: Replica, condition: Condition, *, node: str = "") -> bool:
+    """True when a copy of the replica (on `node`, if one is named) fulfils the condition; the one on its way out counts
+    while it serves.
+    """
     if condition == "service_completed_successfully":
         return jobs.has_completed(replica)
-    return any(_is_up(draft, replica, a, condition) for a in replica.assignments if not a.ending)
+    copies = (a for a in replica.assignments if not a.ending and node in ("", a.node))
+    return any(_is_up(draft, replica, a, condition) for a in copies)
 
 
 def hold(draft: Draft, replica: Replica, node: str) -> str:

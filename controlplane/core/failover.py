@@ -6,8 +6,7 @@ old one stale. The story of a failover has one cause id, that of the first sign 
 
 import msgspec
 
-from controlplane.core import assigning, chains, dependencies, healing, jobs, observe, tasks
-from controlplane.core.cluster import Turn
+from controlplane.core import assigning, dependencies, failover_policy, healing, homecoming, jobs, observe, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed, Unplaced
@@ -64,7 +63,7 @@ def retry(draft: Draft) -> None:
     after = draft.volatile.retry_after
     last = after
     hopeless: dict[tuple[object, ...], Unplaced] = {}  # a service's replicas are refused alike: ask once for all
-    for turn, replica in in_order(draft, draft.unplaced()):
+    for turn, replica in dependencies.in_order(draft, draft.unplaced()):
         if draft.spec(replica.id, replica.revision) is None:
             continue  # its revision waits to be pinned, or its service was removed: a deployment deals with it
         if after is not None and turn <= after:
@@ -88,20 +87,6 @@ def retry(draft: Draft) -> None:
         draft.volatile = msgspec.structs.replace(draft.volatile, retry_after=None)
 
 
-def in_order(draft: Draft, replicas: list[Replica]) -> list[tuple[Turn, Replica]]:
-    """The replicas of each project in the order of their dependencies, each with its turn."""
-    known: dict[tuple[str, int], dict[str, int]] = {}
-    found = []
-    for replica in replicas:
-        numbered = (replica.id.project, replica.revision)
-        depths = known.get(numbered)
-        if depths is None:
-            revision = draft.revision(*numbered)
-            depths = known[numbered] = chains.depths(revision.spec.services) if revision is not None else {}
-        found.append(((replica.id.project, depths.get(replica.id.service, 0), replica.id), replica))
-    return sorted(found, key=lambda pair: pair[0])
-
-
 def _let_go(draft: Draft, replica: Replica, outgoing: Assignment) -> None:
     """Nobody can say when the outgoing copy ends: stop waiting for it."""
     assigning.withdraw(draft, replica.id, outgoing, f"{outgoing.node} is lost; it is stopped when the node returns")
@@ -113,16 +98,30 @@ def _succeed(draft: Draft, replica: Replica, old: Assignment, known: Unplaced | 
     if node is not None and not node.lost:
         return None
     spec = draft.spec(replica.id, replica.revision)
-    if spec is None or (not spec.may_move and node is not None):
-        _explain(draft, replica, f"volume data lives on {old.node}")
+    if spec is None:
+        return None
+    if why := failover_policy.stays(draft, replica, old, spec, node):
+        _explain(draft, replica, why)
+        return None
+    if homecoming.has_former(replica):
+        homecoming.take_back(draft, replica)
         return None
     placed = known or _target(draft, replica, old)
     if isinstance(placed, Unplaced):
         _explain(draft, replica, placed.reason, placed)
         return placed
-    assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
+    kept = replica.outgoing
+    if homecoming.keeps(replica, spec, node):
+        kept = old  # until its successor is ready
+    else:
+        assigning.withdraw(draft, replica.id, old, f"{old.node} is lost")
     moving = msgspec.structs.replace(
-        replica, wanted=None, remap=True, restarts_due=dependencies.will_restart(draft, replica)
+        replica,
+        wanted=None,
+        outgoing=kept,
+        remap=True,
+        restarts_due=dependencies.will_restart(draft, replica),
+        home=homecoming.home_of(replica, spec, node),
     )
     draft.put(moving)
     changed = assigning.assign(draft, moving, placed, awaits=dependencies.hold(draft, moving, placed.node))

@@ -5,7 +5,7 @@ Rules: DESIGN §4, "Ports" and "Agent-side healing". Restarts on the node are th
 
 import msgspec
 
-from controlplane.core import assigning, dependencies
+from controlplane.core import assigning, dependencies, homecoming
 from controlplane.core.draft import Draft
 from controlplane.core.placement import Placed, Unplaced
 from controlplane.core.port_rest import REST_S, PortRest
@@ -117,7 +117,10 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     if moves >= MOVES_MAX:
         _give_up(draft, replica, report, f"moved {moves} times without success")
         return
-    if replica.outgoing is not None and not replica.outgoing.ending:
+    if homecoming.has_former(replica) or (replica.home == old.node and replica.outgoing is not None):
+        homecoming.take_back(draft, replica)
+        return
+    if replica.outgoing is not None and not replica.outgoing.ending and replica.outgoing.state != "interrupted":
         _give_up(draft, replica, report, f"the one before it serves on, on {replica.outgoing.node}")
         return
     tried = msgspec.structs.replace(replica, avoid=(*replica.avoid, old.node), revision=old.revision)

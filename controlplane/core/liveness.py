@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from controlplane.core import assigning, dependencies, detector, engine_health, failover, prepare, rollout, tasks
+from controlplane.core import (
+    assigning,
+    dependencies,
+    detector,
+    engine_health,
+    failover,
+    homecoming,
+    prepare,
+    rollout,
+    tasks,
+)
 from controlplane.core.action import CloseSession, SendRelist
 from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
@@ -32,6 +42,7 @@ def tick(draft: Draft, fact: Tick) -> None:
     tasks.expire(draft)
     for deployment in draft.open_deployments():
         rollout.advance(draft, deployment.id)
+    homecoming.review(draft)
     for key in sorted(draft.base.crossing):
         replica = draft.replica(key)
         if replica is not None:

@@ -5,7 +5,7 @@ import math
 
 import msgspec
 
-from controlplane.core import detector, drain, failover, rollout
+from controlplane.core import detector, drain, failover, failover_policy, rollout
 from controlplane.core.action import CloseSession
 from controlplane.core.command import (
     ConfirmDown,
@@ -124,6 +124,7 @@ def confirm_down(draft: Draft, command: ConfirmDown) -> Node:
         raise Refused("conflict", f"{node.name} is {node.state}, not offline", "node")
     watch = detector.confirm_down(draft.volatile.watch, node.name)
     draft.volatile = msgspec.structs.replace(draft.volatile, watch=watch)
+    failover_policy.free_on(draft, node.name)
     draft.event("node.confirmed_down", f"{node.name} is down, says {command.actor}", cause=node.cause, node=node.name)
     return node
 

@@ -6,7 +6,7 @@ towards online nodes; bounded pulls; released when the node comes back. Held in 
 
 from collections import Counter
 
-from controlplane.core import assigning, failover, jobs, tasks
+from controlplane.core import assigning, dependencies, jobs, tasks
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed
@@ -28,7 +28,7 @@ def prepare(draft: Draft, silent: frozenset[str]) -> None:
     pulls = Counter(t.node for t in draft.open_tasks() if t.kind == "pull")
     for name in sorted(silent):
         if not _lost(draft, name):
-            for _, replica in failover.in_order(draft, draft.replicas_on(name)):
+            for _, replica in dependencies.in_order(draft, draft.replicas_on(name)):
                 _prepare(draft, replica, name, pulls)
 
 

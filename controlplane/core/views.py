@@ -192,6 +192,7 @@ def replica_view(cluster: Cluster, replica: Replica) -> ReplicaView:
         reason=reason_of(cluster, replica),
         moves=replica.moves,
         restarts=shown.restarts if shown else 0,
+        exit_code=shown.exit_code if shown else None,
         outgoing=replica.outgoing.node if replica.outgoing and replica.outgoing is not shown else None,
     )
 

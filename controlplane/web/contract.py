@@ -15,6 +15,8 @@ from protocol.api import (
     DeployAnswer,
     DeploymentView,
     DeployRequest,
+    FailoverAnswer,
+    FailoverRequest,
     JoinTokenAnswer,
     JoinTokenRequest,
     JoinTokenView,
@@ -206,6 +208,12 @@ def _projects() -> dict[str, Operation]:
         "POST /api/v1/projects/{code}/scale": on_project("Change numbers of replicas", body=ScaleRequest),
         "POST /api/v1/projects/{code}/rollback": on_project(
             "Deploy a former revision again", body=RollbackRequest, body_needed=False
+        ),
+        "POST /api/v1/projects/{code}/failover": on_project(
+            "Start interrupted replicas elsewhere now, also those that wait for a person's word",
+            body=FailoverRequest,
+            body_needed=False,
+            answers={202: FailoverAnswer},
         ),
     }
 

@@ -7,6 +7,7 @@ from controlplane.core.command import (
     Accepted,
     Command,
     Deploy,
+    FailOver,
     Plan,
     RemoveProject,
     Restart,
@@ -20,6 +21,7 @@ from controlplane.web.call import Call, bad
 from controlplane.web.compose import asked
 from protocol.api import (
     DeployAnswer,
+    FailoverRequest,
     PlanAnswer,
     Problem,
     RestartRequest,
@@ -81,6 +83,14 @@ async def rollback(call: Call) -> Response:
     if wanted.revision < 0:
         raise bad("revision", "must be 0 (the one before) or the number of a revision")
     return await _operate(call, Rollback(actor=call.who.name, project=_known(call).code, revision=wanted.revision))
+
+
+async def failover(call: Call) -> Response:
+    """`POST projects/{code}/failover`: a person says that interrupted replicas may be started elsewhere."""
+    wanted = await call.body(FailoverRequest, optional=True)
+    _check_services(wanted.services)
+    command = FailOver(actor=call.who.name, project=_known(call).code, services=wanted.services)
+    return answer(await call.ask(command), 202)
 
 
 async def remove(call: Call) -> Response:

@@ -87,6 +87,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("POST", "/api/v1/projects/{code}/restart", admin, projects.restart, changes=True),
     Row("POST", "/api/v1/projects/{code}/scale", admin, projects.scale, changes=True),
     Row("POST", "/api/v1/projects/{code}/rollback", admin, projects.rollback, changes=True),
+    Row("POST", "/api/v1/projects/{code}/failover", admin, projects.failover, changes=True),
     Row("GET", "/api/v1/deployments", admin, records.deployments),
     Row("GET", "/api/v1/deployments/{id}", admin, records.deployment),
     Row("GET", "/api/v1/tasks", admin, records.tasks),

@@ -71,6 +71,29 @@ def rollback(context: click.Context, /, project: str, to: int | None, **how: Any
 
 
 @click.command()
+@click.argument("project", metavar="PROJECT[/SERVICE]")
+@reads
+@talks
+@click.pass_context
+def failover(context: click.Context, project: str, form: Format) -> None:
+    """Start what is interrupted elsewhere now, also where x-rope.failover waits for a person."""
+    from protocol.api import FailoverAnswer, FailoverRequest
+
+    code, _, service = project.partition("/")
+    body = FailoverRequest(services=(service,) if service else ())
+    told = client(context).send("POST", f"projects/{code}/failover", FailoverAnswer, body)
+    for name, why in told.stays.items():
+        note(f"{name} stays: {why}")
+    match form:
+        case "json":
+            print_json(told)
+        case "name":
+            print_lines(list(told.moving))
+        case "table":
+            print_lines([f"{name} is started elsewhere" for name in told.moving])
+
+
+@click.command()
 @click.argument("project")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @waits
