@@ -142,6 +142,46 @@ class NodeTask(Body, frozen=True, kw_only=True):
     outgoing: bool
 
 
+class DrainRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/nodes/{name}/drain`. `deadline_s`: give up after so long, 0 = never; what is left stays."""
+
+    deadline_s: float = 0.0
+
+
+class DrainBlocker(Body, frozen=True, kw_only=True):
+    """A replica that a drain leaves on the node, and why."""
+
+    replica: str
+    reason: str
+
+
+class DrainMove(Body, frozen=True, kw_only=True):
+    """A replica that a drain would move, and where to; null with the reason where no node takes it now."""
+
+    replica: str
+    to: str | None
+    reason: str
+
+
+class DrainPlan(Body, frozen=True, kw_only=True):
+    """`POST /api/v1/nodes/{name}/drain?dry_run=true`: what a drain would do now."""
+
+    node: str
+    moves: tuple[DrainMove, ...]
+    blockers: tuple[DrainBlocker, ...]
+
+
+class DrainView(Body, frozen=True, kw_only=True):
+    """How far a drain is. `state`: `moving`, `done` (all that may move has), `late` (its deadline has passed)."""
+
+    state: str
+    moved: int
+    total: int
+    left: tuple[str, ...]
+    blockers: tuple[DrainBlocker, ...]
+    deadline: str | None
+
+
 class NodeView(Body, frozen=True, kw_only=True):
     """`GET /api/v1/nodes/{name}`. `last_seen_s`: seconds since its last frame, null if never in this Center's life."""
 
@@ -164,6 +204,8 @@ class NodeView(Body, frozen=True, kw_only=True):
     connected: bool
     last_seen_s: float | None
     registered_at: str
+    drain: DrainView | None = None
+    """Set while it is draining."""
 
 
 class NodePatch(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,8 +228,31 @@ class PortView(Body, frozen=True, kw_only=True):
     address: str
 
 
+class AddressView(Body, frozen=True, kw_only=True):
+    """One address that people are sent to: `10.0.0.12:20431`, and the copy behind it."""
+
+    address: str
+    container: int
+    protocol: str
+    node: str
+    replica: int
+    revision: int
+
+
+class AddressesView(Body, frozen=True, kw_only=True):
+    """`GET /api/v1/projects/{code}/addresses`: where each service is reached now. `version`: another one whenever
+    anything in `services` changes; also the ETag, so that `If-None-Match` makes polling cheap (304).
+    """
+
+    project: str
+    version: str
+    services: dict[str, tuple[AddressView, ...]]
+
+
 class ReplicaView(Body, frozen=True, kw_only=True):
-    """One replica. `outgoing`: its former copy that still runs beside it, if any."""
+    """One replica. `outgoing`: its former copy that still runs beside it, if any. `announced`: people are sent to it,
+    or to that copy; `address`: the first one they are sent to, "" when there is none.
+    """
 
     service: str
     replica: int
@@ -203,8 +268,8 @@ class ReplicaView(Body, frozen=True, kw_only=True):
     restarts: int
     outgoing: str | None
     """Name of the node that still runs the former copy."""
-    exit_code: int | None = None
-    """Of a container that has ended, as a job does."""
+    announced: bool = False
+    address: str = ""
 
 
 class ServiceView(Body, frozen=True, kw_only=True):
@@ -271,11 +336,25 @@ class DeployAnswer(Body, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
 
 
+class SourceMap(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the lines of a Compose file come from that was made out of others.
+
+    `places`: (line, column, index in `files`, line there, column there), in the order of the text.
+    """
+
+    files: tuple[str, ...] = ()
+    places: tuple[tuple[int, int, int, int, int], ...] = ()
+
+
 class DeployRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`PUT /api/v1/projects/{code}` as JSON: the Compose file's text, and a strategy for this dispatch."""
+    """`PUT /api/v1/projects/{code}` as JSON: the Compose file's text, and a strategy for this dispatch.
+
+    `sources`: what its lines come from, so that errors name the user's own files.
+    """
 
     compose: str
     strategy: str = ""
+    sources: SourceMap | None = None
 
 
 class ScaleRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -294,20 +373,6 @@ class RollbackRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`POST /api/v1/projects/{code}/rollback`. `revision` 0 = the one before the current."""
 
     revision: int = 0
-
-
-class FailoverRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /api/v1/projects/{code}/failover`. No services = all."""
-
-    services: tuple[str, ...] = ()
-
-
-class FailoverAnswer(Body, frozen=True, kw_only=True):
-    """Replicas (`shop/web/1`) that are started elsewhere now, and why others stay."""
-
-    project: str
-    moving: tuple[str, ...]
-    stays: dict[str, str]
 
 
 class Candidate(Body, frozen=True, kw_only=True):
@@ -387,9 +452,9 @@ class Page(Body, frozen=True, kw_only=True):
 class StreamFrame(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A frame of `WebSocket /api/v1/stream`.
 
-    `kind`: `event` (with `event`; resume by `?after=SEQ`), `node`, `project`, `deployment` (the object as it is now;
-    these are not replayed), `beat` (nothing to tell for 15 s), `dropped` (so many events were skipped because the
-    reader was slow: ask with `after`).
+    `kind`: `event` (with `event`; resume by `?after=SEQ`), `node`, `project`, `deployment`, `addresses` (the object as
+    it is now; these are not replayed; the addresses of a project come whenever they change), `beat` (nothing to tell
+    for 15 s), `dropped` (so many events were skipped because the reader was slow: ask with `after`).
     """
 
     kind: str
@@ -397,4 +462,5 @@ class StreamFrame(Body, frozen=True, kw_only=True, omit_defaults=True):
     node: NodeView | None = None
     project: ProjectView | None = None
     deployment: DeploymentView | None = None
+    addresses: AddressesView | None = None
     dropped: int = 0
