@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from protocol.addresses import AddressesView as AddressesView
+from protocol.addresses import AddressView as AddressView
 from protocol.messages import Capacity, Health, ReplicaState, TaskKind, TaskState, Versions
 
 
@@ -228,27 +230,6 @@ class PortView(Body, frozen=True, kw_only=True):
     address: str
 
 
-class AddressView(Body, frozen=True, kw_only=True):
-    """One address that people are sent to: `10.0.0.12:20431`, and the copy behind it."""
-
-    address: str
-    container: int
-    protocol: str
-    node: str
-    replica: int
-    revision: int
-
-
-class AddressesView(Body, frozen=True, kw_only=True):
-    """`GET /api/v1/projects/{code}/addresses`: where each service is reached now. `version`: another one whenever
-    anything in `services` changes; also the ETag, so that `If-None-Match` makes polling cheap (304).
-    """
-
-    project: str
-    version: str
-    services: dict[str, tuple[AddressView, ...]]
-
-
 class ReplicaView(Body, frozen=True, kw_only=True):
     """One replica. `outgoing`: its former copy that still runs beside it, if any. `announced`: people are sent to it,
     or to that copy; `address`: the first one they are sent to, "" when there is none.
@@ -270,6 +251,8 @@ class ReplicaView(Body, frozen=True, kw_only=True):
     """Name of the node that still runs the former copy."""
     announced: bool = False
     address: str = ""
+    exit_code: int | None = None
+    """Of a container that has ended, as a job does."""
 
 
 class ServiceView(Body, frozen=True, kw_only=True):
@@ -373,6 +356,20 @@ class RollbackRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`POST /api/v1/projects/{code}/rollback`. `revision` 0 = the one before the current."""
 
     revision: int = 0
+
+
+class FailoverRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/projects/{code}/failover`. No services = all."""
+
+    services: tuple[str, ...] = ()
+
+
+class FailoverAnswer(Body, frozen=True, kw_only=True):
+    """Replicas (`shop/web/1`) that are started elsewhere now, and why others stay."""
+
+    project: str
+    moving: tuple[str, ...]
+    stays: dict[str, str]
 
 
 class Candidate(Body, frozen=True, kw_only=True):
