@@ -5,7 +5,6 @@ No rules here. `serve()` of the web server is a sibling of the controller: when 
 
 import asyncio
 import contextlib
-import gc
 import logging
 import secrets
 import signal
@@ -19,6 +18,7 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from controlplane import garbage
 from controlplane.controller.clock import SystemClock
 from controlplane.controller.loop import Controller
 from controlplane.core import detector
@@ -73,10 +73,10 @@ class Center:
 async def run(settings: Settings, listener: socket.socket) -> None:
     """Run the Center until SIGTERM or SIGINT. Raises StoreRefused before anything is changed; StoreBroken later."""
     with _stop_signals() as stop:
-        async with opened(settings) as center:
-            gc.collect()
-            gc.freeze()  # what was loaded stays: collections need not look at it again
+        async with opened(settings) as center, asyncio.TaskGroup() as tasks:
+            collecting = tasks.create_task(garbage.run(), name="garbage")
             await serve(center, listener, stop)
+            collecting.cancel()
 
 
 @contextlib.asynccontextmanager
