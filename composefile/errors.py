@@ -17,10 +17,11 @@ QUOTE_MAX = 60
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A place in the text; line and column count from 1."""
+    """A place in the text; line and column count from 1. `file`: "" where there is one file only."""
 
     line: int = 1
     column: int = 1
+    file: str = ""
 
 
 class ComposeError(Exception):
@@ -36,8 +37,9 @@ class ComposeError(Exception):
 class Fault(Exception):
     """One value cannot be used. Made by `Field.fault`, caught by the next `Field.collect`; never leaves the package."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
+    def __init__(self, problem: Problem | None) -> None:
+        """None: what is wrong has been noted already."""
+        super().__init__(problem.message if problem is not None else "noted before")
         self.problem = problem
 
 
@@ -47,6 +49,11 @@ class Findings:
     def __init__(self) -> None:
         self._errors: dict[Problem, None] = {}
         self._warnings: dict[Problem, None] = {}
+        self._files: dict[str, int] = {}
+
+    def follow(self, file: str) -> None:
+        """Findings in `file` come after those in the files named before."""
+        self._files.setdefault(file, len(self._files))
 
     def error(self, problem: Problem) -> None:
         """Note an error; the same one at the same place once only."""
@@ -59,17 +66,22 @@ class Findings:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The errors, in the order of the file."""
-        return _in_order(self._errors, "more errors are not shown")
+        return self._in_order(self._errors, "more errors are not shown")
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """The warnings, in the order of the file."""
-        return _in_order(self._warnings, "more warnings are not shown")
+        return self._in_order(self._warnings, "more warnings are not shown")
 
     @property
     def many(self) -> bool:
         """True when so much is wrong that costly hints are no longer worth their time."""
         return len(self._errors) > 50
+
+    def _in_order(self, found: dict[Problem, None], full: str) -> tuple[Problem, ...]:
+        files = self._files
+        shown = sorted(list(found)[:PROBLEMS_MAX], key=lambda p: (files.get(p.file, len(files)), p.line, p.column))
+        return (*shown, Problem(message=full)) if len(found) > PROBLEMS_MAX else tuple(shown)
 
     def check(self) -> None:
         """Raise ComposeError with everything found when there is an error."""
@@ -80,11 +92,6 @@ class Findings:
 def _keep(found: dict[Problem, None], problem: Problem) -> None:
     if len(found) <= PROBLEMS_MAX:
         found[problem] = None
-
-
-def _in_order(found: dict[Problem, None], full: str) -> tuple[Problem, ...]:
-    shown = sorted(list(found)[:PROBLEMS_MAX], key=lambda p: (p.line, p.column))
-    return (*shown, Problem(message=full)) if len(found) > PROBLEMS_MAX else tuple(shown)
 
 
 def quoted(text: str) -> str:
@@ -111,7 +118,8 @@ def render(file: str, problems: Sequence[Problem], warnings: Sequence[Problem] =
 
 
 def _line(file: str, problem: Problem, kind: str) -> str:
-    where = f"{file}:{problem.line}:{problem.column}" if problem.line else file
+    name = printable(problem.file) if problem.file else file
+    where = f"{name}:{problem.line}:{problem.column}" if problem.line else name
     message = problem.message if problem.message.endswith((".", "!", "?", "…")) else problem.message + "."
     said = f"{kind}{message} {problem.fix}".rstrip()
     return "  ".join(part for part in (where, problem.field, said) if part)

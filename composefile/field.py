@@ -40,7 +40,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     def problem(self, message: str, fix: str = "") -> Problem:
         """A Problem at this place."""
-        return Problem(message=message, field=self.path, line=self.mark.line, column=self.mark.column, fix=fix)
+        mark = self.mark
+        return Problem(message=message, field=self.path, line=mark.line, column=mark.column, fix=fix, file=mark.file)
 
     def fault(self, message: str, fix: str = "") -> Fault:
         """What a reader raises when it cannot make a value of this field."""
@@ -59,7 +60,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return read(self)
         except Fault as fault:
-            self.findings.error(fault.problem)
+            if fault.problem is not None:
+                self.findings.error(fault.problem)
             return default
 
     # -- shape ------------------------------------------------------------------------------------------------------
@@ -117,6 +119,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             raise self.fault("must be a single value, not a list or mapping")
         if self.node.kind == "null":
             raise self.fault("has no value", "Write a value, or remove the key.")
+        if self.node.kind == "wrong":
+            raise Fault(None)
         return self._plain(self.node.text)
 
     def text(self) -> str:
@@ -130,6 +134,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         """The scalar node with `$` worked out in its text. Raises Fault for a list or mapping."""
         if not isinstance(self.node, Scalar):
             raise self.fault("must be a single value, not a list or mapping")
+        if self.node.kind == "wrong":
+            raise Fault(None)
         return msgspec.structs.replace(self.node, text=self._plain(self.node.text))
 
     def _plain(self, text: str) -> str:
@@ -145,7 +151,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         if match.group() == "$":
             raise self.fault('a single "$" is not a value', "Write $$ for a literal dollar.")
         message = f"{printable(match.group())}: variables are not filled in; the Center has no shell environment"
-        raise self.fault(message, "Write the value, or $$ for a literal dollar.")
+        raise self.fault(message, "Deploy with rope, which fills them in, or write $$ for a literal dollar.")
 
     def boolean(self) -> bool:
         """True or False. The YAML 1.1 words (yes, on, …) are taken with a warning, as Compose does."""
@@ -213,6 +219,11 @@ def _admit(field: Field, rules: Rules) -> bool:
         _unknown(field, rules)
         return False
     match rule.kind:
+        case "supported" if rule.by_rope and not field.is_null:
+            field.error(
+                "worked out by rope before a file is sent; the Center has no files and variables",
+                "Deploy with rope, or send what rope compose config prints.",
+            )
         case "supported":
             return True
         case "warning":

@@ -107,6 +107,23 @@ VOLUME_TMPFS: Rules = {
     "mode": not_yet(),
 }
 
+ENV_FILE: Rules = {
+    "path": supported("a file on the machine where rope runs; required"),
+    "required": supported("false: nothing is said when the file is missing; true unless given"),
+    "format": supported("raw: values are taken as they are, with quotes and dollars"),
+}
+
+EXTENDS: Rules = {
+    "service": supported("the service whose keys this one takes; required"),
+    "file": supported("the file it is in; the same one unless given"),
+}
+
+INCLUDE: Rules = {
+    "path": supported("a file, or a list of files each over the one before; required"),
+    "project_directory": supported("where its relative paths count from; the directory of the first file unless given"),
+    "env_file": supported("its variables; `.env` in its directory unless given. The project's own variables win"),
+}
+
 DEPENDENCY: Rules = {
     "condition": supported(
         "service_started; service_healthy (the other service needs a healthcheck or an x-rope.probe); "
@@ -210,6 +227,9 @@ TABLES: dict[str, Rules] = {
     "ports[] (long form)": PORT,
     "volumes[] (long form)": VOLUME,
     "volumes[].tmpfs": VOLUME_TMPFS,
+    "env_file[] (long form)": ENV_FILE,
+    "extends": EXTENDS,
+    "include[] (long form)": INCLUDE,
     "depends_on.SERVICE": DEPENDENCY,
     "networks.NETWORK of a service": NETWORK_USE,
     "networks.NETWORK at top level": NETWORK,

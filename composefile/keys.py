@@ -5,7 +5,7 @@ is not here is unknown. Called by `service`, `read` and the documentation (`mark
 """
 
 from composefile import inner
-from composefile.rules import Rule, Rules, ignored, not_yet, permission, refused, supported
+from composefile.rules import Rule, Rules, by_rope, ignored, not_yet, permission, refused, supported
 
 _NO_HOST = "Remove it; containers here are kept apart from their node."
 _IN_DEPLOY_LIMITS = "Use deploy.resources.limits.{}."
@@ -41,6 +41,10 @@ SERVICE: Rules = {
     "labels": supported("map or list; names under `ropeteam.` are ours"),
     "stop_signal": supported("a name or number, as SIGTERM"),
     "stop_grace_period": supported("a duration, as 1m30s; 10s unless given"),
+    "env_file": by_rope("a path, or a list of paths and of mappings with path, required and format"),
+    "label_file": by_rope("a path, or a list of paths"),
+    "profiles": by_rope("list; the service is deployed with --profile or COMPOSE_PROFILES only"),
+    "extends": by_rope("a service of this file, or service and file"),
     # -- accepted with a warning ----------------------------------------------------------------------------------
     "build": ignored("the Center never builds; it runs image", "Remove it, or keep it for docker compose."),
     "container_name": ignored("containers get names of their own, one for each replica", "Use the service name."),
@@ -62,8 +66,6 @@ SERVICE: Rules = {
     "runtime": permission("chooses how the node isolates the container", _NO_HOST),
     "use_api_socket": permission("gives the container the Docker Engine of the node", _NO_HOST),
     # -- refused for now ------------------------------------------------------------------------------------------
-    "env_file": not_yet("Write the variables under environment:."),
-    "label_file": not_yet("Write the labels under labels:."),
     "annotations": not_yet("Use labels: where the image reads them."),
     "scale": not_yet("Use deploy.replicas."),
     "configs": not_yet("Put the file into the image, or mount it from below a --bind-root."),
@@ -80,7 +82,6 @@ SERVICE: Rules = {
     "logging": not_yet("Remove it, or set log-driver in the node's Docker configuration."),
     "pull_policy": not_yet("Remove it: a deploy resolves each tag once and pins its digest."),
     "platform": not_yet("Use deploy.placement.constraints: node.platform.arch == amd64."),
-    "profiles": not_yet("Remove the service, or set deploy.replicas: 0."),
     "tty": not_yet(),
     "stdin_open": not_yet(),
     "pids_limit": not_yet(_IN_DEPLOY_LIMITS.format("pids")),
@@ -93,7 +94,6 @@ SERVICE: Rules = {
     "mem_swappiness": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
     "oom_score_adj": not_yet(_IN_DEPLOY_LIMITS.format("memory")),
     "gpus": not_yet("Label the nodes (gpu=true) and use x-rope.labels; the container gets no GPU yet."),
-    "extends": not_yet("Merge the files first (docker compose config), or use YAML anchors."),
     # -- refused --------------------------------------------------------------------------------------------------
     "links": refused("containers find each other by service name"),
     "external_links": refused("a project reaches only its own containers by name", "Use an address in environment:."),
@@ -127,7 +127,7 @@ TOP: Rules = {
     "volumes": supported("empty, or driver: local"),
     "name": supported("must be the project's code"),
     "version": ignored("obsolete in Compose"),
-    "include": not_yet("Merge the files first (docker compose config)."),
+    "include": by_rope("list of paths, and of mappings with path, project_directory and env_file"),
     "configs": not_yet("Put the file into the image, or mount it from below a --bind-root."),
     "secrets": not_yet("Put the file below a --bind-root, or use environment:."),
     "models": refused("services are containers here", "Run the model as a service of its own."),
@@ -148,7 +148,14 @@ reason and a fix, all of them at once; nothing is dropped in silence.
 
 This page is made from the table in `composefile/keys.py`.
 
-* Variables (`$NAME`, `${NAME}`) are errors: the file must be complete. `$$` is a literal dollar.
+* `rope deploy`, `rope plan` and `rope compose config` work out on your machine what a file takes from it, by the rules
+  of Compose: several `-f` over each other (`!reset`, `!override`), `compose.override.yaml`, `include`, `extends`,
+  `profiles`, `env_file`, `label_file` and variables. One self-contained file is sent; errors name your own files and
+  lines.
+* Variables: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`,
+  `${NAME:+other}`, `${NAME+other}`, nested; `$$` is a literal dollar. The environment wins over `--env-file`, which
+  takes the place of the `.env` beside the first file. In a file sent to the Center by other means they are errors.
+* When files are merged, `x-rope.canary` and `x-rope.probe` of a later file replace those of an earlier one.
 * Anchors, aliases and `<<` work. `x-…` keys other than `x-rope` are left to other tools.
 * Limits: 1 MiB of text, 64 levels, 10,000 values once aliases are expanded, 100 services, 1000 replicas and 256
   published ports per service, 32 KiB per value, 40 KiB per service.

@@ -5,8 +5,9 @@ import re
 from typing import cast
 
 from composefile import inner
-from composefile.errors import quoted
+from composefile.errors import Findings, quoted
 from composefile.field import Field
+from composefile.yamltext import Node
 from protocol.spec import PortSpec, Protocol
 
 PORTS_MAX = 256
@@ -48,6 +49,16 @@ def _clash(one: PortSpec, other: PortSpec) -> bool:
     same_address = one.host_ip == other.host_ip or one.host_ip in _ANY or other.host_ip in _ANY
     same_port = one.fixed and other.fixed and one.host_from == other.host_from
     return same_port and same_address and one.protocol == other.protocol
+
+
+def port_key(node: Node) -> str | None:
+    """What makes an item of `ports` the same as another one when files are merged: address, host port, container port
+    and protocol, whatever form they are written in. None for an item that cannot be read.
+    """
+    field = Field(path="", name="", node=node, mark=node.mark, findings=Findings())  # what is wrong is noted later
+    ports = field.collect(_read_long if field.is_map else _read_short, ())
+    keys = (f"{p.host_ip}:{p.host_from}-{p.host_to}:{p.container}/{p.protocol}" for p in ports)
+    return " ".join(keys) or None
 
 
 def _read_short(field: Field) -> tuple[PortSpec, ...]:

@@ -12,7 +12,7 @@ from composefile.field import Entries, Field
 from composefile.networks import DEFAULT, read_declared
 from composefile.rope import RopeOptions, read_rope
 from composefile.service import Draft, read_service
-from composefile.yamltext import parse
+from composefile.yamltext import Node, parse
 from protocol import names
 from protocol.api import Problem
 from protocol.spec import ProjectSpec
@@ -37,10 +37,15 @@ def read(text: str, *, project: str, file: str = "compose.yaml") -> Compose:
     the order of the file. The order of keys makes no difference to the specification.
     """
     findings = Findings()
+    node = parse(text, findings)
+    return read_tree(node, findings, project=project, file=file)
+
+
+def read_tree(node: Node | None, findings: Findings, *, project: str, file: str = "compose.yaml") -> Compose:
+    """As `read`, for a file that is parsed already. `findings`: what was noted before; its errors are raised too."""
     if not names.is_legal(names.PROJECT, project):
         fix = "Use a-z, 0-9 and '-', at most 40 characters, not '-' first."
         findings.error(Problem(message=f"{quoted(project)} is no project code", field="name", fix=fix))
-    node = parse(text, findings)
     if node is None:
         empty = Problem(message=f"{file} is empty", line=1, column=1, fix="Add services:.")
         raise ComposeError((*findings.errors, empty), findings.warnings)

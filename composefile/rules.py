@@ -20,6 +20,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     kind: KeyClass
     text: str
     fix: str = ""
+    by_rope: bool = False
+    """Supported by the command line, which works it out; an error in a file that comes to the Center without it."""
 
 
 Rules = Mapping[str, Rule]
@@ -28,6 +30,11 @@ Rules = Mapping[str, Rule]
 def supported(text: str) -> Rule:
     """A key that is read. `text`: the forms it takes and what differs from Compose, for the documentation."""
     return Rule(kind="supported", text=text)
+
+
+def by_rope(text: str) -> Rule:
+    """A key that the command line works out before the file is sent."""
+    return Rule(kind="supported", text=f"{text}; worked out by `rope`", by_rope=True)
 
 
 def permission(text: str, fix: str) -> Rule:

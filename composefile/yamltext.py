@@ -6,7 +6,7 @@ in memory (a YAML bomb is refused before anything big is built). Called by `read
 
 import re
 from collections.abc import Generator, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 from ruamel.yaml import YAML
@@ -41,7 +41,11 @@ CHARACTERS_MAX = 2 * TEXT_MAX
 TAG_MAX = 128
 """Characters of an explicit tag."""
 
-Kind = Literal["text", "int", "float", "bool", "null"]
+Kind = Literal["text", "int", "float", "bool", "null", "wrong"]
+"""How YAML 1.2 reads a value. `wrong`: it could not be worked out, which has been noted; no reader takes it."""
+
+Change = Literal["", "reset", "override"]
+"""What a value does with the one it comes over when files are merged: `!reset` removes it, `!override` replaces it."""
 
 
 class Scalar(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,7 @@ class Scalar(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     kind: Kind
     mark: Mark
+    change: Change = ""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +62,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     items: "tuple[Node, ...]"
     mark: Mark
+    change: Change = ""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +78,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     entries: tuple[Entry, ...]
     mark: Mark
+    change: Change = ""
 
 
 Node = Scalar | Listing | Mapping
@@ -98,16 +105,21 @@ _NOT_YAML = (
 )
 
 
-def parse(text: str, findings: Findings) -> Node | None:
+def parse(text: str, findings: Findings, *, file: str = "", merging: bool = False) -> Node | None:
     """The tree of a file; None for a file without content.
 
+    `file`: its name, in every mark ("" = there is one file only). `merging`: `!reset` and `!override` are taken.
     Keys given twice and tags we do not know are noted in `findings` and reading goes on; everything that leaves no
     tree (syntax, limits) raises ComposeError.
     """
-    _check_text(text)
+    findings.follow(file)
+    try:
+        _check_text(text)
+    except ComposeError as error:
+        raise ComposeError([_in_file(p, file) for p in error.problems]) from error
     events = _events(text)
     try:
-        return _Composer(events, findings).document()
+        return _Composer(events, findings, file, merging).document()
     except _Refusal as error:
         problem = error.problem
     except MarkedYAMLError as error:
@@ -118,7 +130,11 @@ def parse(text: str, findings: Findings) -> Node | None:
         problem = Problem(message=f"not YAML: {printable(str(error))}", line=1, column=1)
     finally:
         events.close()
-    raise ComposeError((*findings.errors, problem), findings.warnings)
+    raise ComposeError((*findings.errors, _in_file(problem, file)), findings.warnings)
+
+
+def _in_file(problem: Problem, file: str) -> Problem:
+    return msgspec.structs.replace(problem, file=file)
 
 
 class _Refusal(Exception):
@@ -178,8 +194,8 @@ def _character_problem(text: str, error: ReaderError) -> Problem:
     return Problem(message=message, line=line, column=column, fix="Remove it.")
 
 
-def _mark(mark: Any) -> Mark:
-    return Mark(line=mark.line + 1, column=mark.column + 1)
+def _mark(mark: Any, file: str = "") -> Mark:
+    return Mark(line=mark.line + 1, column=mark.column + 1, file=file)
 
 
 class _Anchored(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,8 +207,10 @@ class _Anchored(msgspec.Struct, frozen=True, kw_only=True):
 class _Composer:
     """Events -> nodes. One per file."""
 
-    def __init__(self, events: Iterator[Any], findings: Findings) -> None:
+    def __init__(self, events: Iterator[Any], findings: Findings, file: str, merging: bool) -> None:
         self._events = events
+        self._file = file
+        self._merging = merging
         self._findings = findings
         self._anchors: dict[str, _Anchored | None] = {}
         self._nodes = 0
@@ -252,35 +270,40 @@ class _Composer:
 
     def _scalar(self, event: Any, path: str) -> Scalar:
         self._count(event, 0, len(event.value))
-        mark = _mark(event.start_mark)
+        mark = self._at(event)
         if not event.value.isascii():
             try:
                 event.value.encode()
             except UnicodeEncodeError as error:
                 raise _Refusal(event, "half of a surrogate pair", r"Write the character itself, or \U.") from error
-        tag = self._tag(event, path)
-        written = "text" if event.style else _kind(event.value)
+        tag, change = self._tag(event, path)
+        written = "text" if event.style else kind_of(event.value)
         kind = _SCALAR_TAGS.get(tag, written)
         if kind not in ("text", written):
             self._error(mark, path, f"{quoted(event.value)} is not of the type {tag}", "Remove the tag.")
             kind = "text"
-        return Scalar(text=event.value, kind=kind, mark=mark)
+        return Scalar(text=event.value, kind=kind, mark=mark, change=change)
 
-    def _tag(self, event: Any, path: str) -> str:
-        """Short name of an explicit tag ("" when there is none); others than YAML's own are an error."""
+    def _tag(self, event: Any, path: str) -> tuple[str, Change]:
+        """Short name of an explicit tag ("" when there is none), and what it changes; unknown ones are an error."""
         if event.ctag is None:
-            return ""
+            return "", ""
         handle, suffix = event.ctag.handle or "", event.ctag.suffix
         short = suffix if handle == "!!" else suffix.removeprefix(_TAG_PREFIX) if not handle else ""
         if short == "!" and not handle:  # the non-specific tag "! x": text
-            return "str"
+            return "str", ""
+        if self._merging and handle == "!" and suffix in get_args(Change):
+            return "", cast(Change, suffix)
         if short not in _SCALAR_TAGS and short not in ("map", "seq"):
-            fix = "Merge the files first (docker compose config)." if suffix in ("reset", "override") else "Remove it."
-            self._error(_mark(event.start_mark), path, f"the tag {quoted(handle + suffix)} is not supported", fix)
-        return str(short)
+            fix = "Deploy with rope, which merges files." if suffix in get_args(Change) else "Remove it."
+            self._error(self._at(event), path, f"the tag {quoted(handle + suffix)} is not supported", fix)
+        return str(short), ""
+
+    def _at(self, event: Any) -> Mark:
+        return _mark(event.start_mark, self._file)
 
     def _listing(self, event: Any, path: str) -> Listing:
-        self._tag(event, path)
+        _, change = self._tag(event, path)
         self._enter(event)
         items: list[Node] = []
         for inner in self._events:
@@ -288,10 +311,10 @@ class _Composer:
                 break
             items.append(self._node(inner, f"{path}[{len(items)}]"))
         self._depth -= 1
-        return Listing(items=tuple(items), mark=_mark(event.start_mark))
+        return Listing(items=tuple(items), mark=self._at(event), change=change)
 
     def _mapping(self, event: Any, path: str) -> Mapping:
-        self._tag(event, path)
+        _, change = self._tag(event, path)
         self._enter(event)
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
@@ -300,7 +323,7 @@ class _Composer:
             if isinstance(inner, MappingEndEvent):
                 break
             plain = isinstance(inner, ScalarEvent) and not inner.style
-            mark = _mark(inner.start_mark)
+            mark = self._at(inner)
             key = self._key(inner, path)
             at = f"{path}.{printable(key)}" if path else printable(key)
             value = self._node(next(self._events), at)
@@ -317,7 +340,7 @@ class _Composer:
                 own[key] = Entry(key=key, mark=mark, value=value)
         self._depth -= 1
         entries = tuple(own.values()) + tuple(e for k, e in merged.items() if k not in own)
-        return Mapping(entries=entries, mark=_mark(event.start_mark))
+        return Mapping(entries=entries, mark=self._at(event), change=change)
 
     def _key(self, event: Any, path: str) -> str:
         node = self._node(event, path)
@@ -339,10 +362,12 @@ class _Composer:
             raise _Refusal(event, f"nested deeper than {DEPTH_MAX} levels", "Flatten it.")
 
     def _error(self, mark: Mark, path: str, message: str, fix: str) -> None:
-        self._findings.error(Problem(message=message, field=path, line=mark.line, column=mark.column, fix=fix))
+        problem = Problem(message=message, field=path, line=mark.line, column=mark.column, fix=fix, file=mark.file)
+        self._findings.error(problem)
 
 
-def _kind(text: str) -> Kind:
+def kind_of(text: str) -> Kind:
+    """How YAML 1.2 reads `text` where it stands without quotes."""
     if _NULL.fullmatch(text):
         return "null"
     if _BOOL.fullmatch(text):

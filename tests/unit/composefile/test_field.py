@@ -12,7 +12,7 @@ from tests.unit.composefile.sample import web, web_error, web_warning
 def test_variables_are_errors(written: str, shown: str) -> None:
     problem = web_error(f'hostname: "{written}"')
     assert problem.message.startswith(f"{shown}: variables are not filled in")
-    assert problem.fix == "Write the value, or $$ for a literal dollar."
+    assert problem.fix == "Deploy with rope, which fills them in, or write $$ for a literal dollar."
 
 
 def test_two_dollars_are_one() -> None:

@@ -74,10 +74,18 @@ def test_a_supported_key_is_read(name: str) -> None:
     assert errors(service(f"{name}: [{{unheard: of}}]"))
 
 
-@pytest.mark.parametrize("name", ["include", "configs", "secrets", "models"])
+@pytest.mark.parametrize("name", ["configs", "secrets", "models"])
 def test_top_level_keys_that_are_refused(name: str) -> None:
     problem = web_error("", f"{name}: {{}}\n")
     assert problem.field == name and problem.fix == keys.TOP[name].fix
+
+
+@pytest.mark.parametrize("name", ["env_file", "label_file", "profiles", "extends"])
+def test_what_rope_works_out_is_an_error_at_the_center(name: str) -> None:
+    problem = web_error(f"{name}: [x]")
+    assert problem.field == f"services.web.{name}" and "Deploy with rope" in problem.fix
+    (included,) = errors(service("", "include: [x]\n"))
+    assert included.field == "include" and "Deploy with rope" in included.fix
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_constructs_a_compose_file_has_no_use_for(text: str) -> None:
 
 def test_unknown_tags() -> None:
     problem = web_error("environment: !reset {}")
-    assert problem.message == 'the tag "!reset" is not supported' and "Merge the files" in problem.fix
+    assert problem.message == 'the tag "!reset" is not supported' and "Deploy with rope" in problem.fix
     assert web_error("environment: {A: !!int x}").message == '"x" is not of the type int'
 
 
