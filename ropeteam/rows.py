@@ -8,7 +8,7 @@ from protocol.api import EventView, NodeTask, NodeView, PlanStep, ProjectView, R
 NODE_COLUMNS = ("NODE", "STATE", "ADDRESS", "REPLICAS", "CPU", "MEM FREE", "DISK FREE", "SEEN", "LABELS")
 NODE_TASK_COLUMNS = ("REPLICA", "STATE", "HEALTH", "UPTIME", "CPU", "MEM", "EPOCH")
 PROJECT_COLUMNS = ("PROJECT", "STATE", "REVISION", "SERVICES", "REPLICAS", "MESSAGE")
-REPLICA_COLUMNS = ("REPLICA", "STATE", "HEALTH", "NODE", "ADDRESS", "SINCE", "REVISION", "REASON")
+REPLICA_COLUMNS = ("REPLICA", "STATE", "HEALTH", "ANNOUNCED", "NODE", "ADDRESS", "SINCE", "REVISION", "REASON")
 PLAN_COLUMNS = ("REPLICA", "ACTION", "NODE", "FROM", "REASON")
 
 
@@ -76,6 +76,7 @@ def replica_row(project: str, replica: ReplicaView, now: datetime) -> tuple[str,
         f"{project}/{replica.service}/{replica.replica}",
         replica.state,
         "" if replica.health == "none" else replica.health,
+        "yes" if replica.announced else "no",
         (replica.node or "") + (f" (leaving {replica.outgoing})" if replica.outgoing else ""),
         " ".join(addresses(replica)),
         ago(replica.since, now),

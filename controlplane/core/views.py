@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from controlplane.core.addresses import people_go_to
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.journal import Event
@@ -151,7 +152,8 @@ def project_view(cluster: Cluster, project: Project, now: Now) -> ProjectView:
         revisions=tuple(n for n in range(1, project.last_revision + 1) if (project.code, n) in cluster.revisions),
         services=_services(cluster, revision, now) if revision else (),
         replicas=tuple(
-            replica_view(cluster, cluster.replicas[i]) for i in sorted(cluster.of_project.get(project.code, ()))
+            replica_view(cluster, cluster.replicas[i], now.wall)
+            for i in sorted(cluster.of_project.get(project.code, ()))
         ),
         deployment=project.deployment or None,
         created_at=iso(project.created_at),
@@ -176,8 +178,10 @@ def _services(cluster: Cluster, revision: Revision, now: Now) -> tuple[ServiceVi
     return tuple(found)
 
 
-def replica_view(cluster: Cluster, replica: Replica) -> ReplicaView:
-    """One replica: where it is, how it is reached, and why it is not as wanted."""
+def replica_view(cluster: Cluster, replica: Replica, wall: float) -> ReplicaView:
+    """One replica at `wall` (Unix seconds): where it is, how it is reached, and why it is not as wanted."""
+    serving = people_go_to(cluster, replica, wall)
+    reached = [port.address for a in serving for port in ports_view(cluster, a.node, a.ports)]
     shown = replica.wanted or (replica.outgoing if replica.ending else None)
     return ReplicaView(
         service=replica.id.service,
@@ -194,6 +198,8 @@ def replica_view(cluster: Cluster, replica: Replica) -> ReplicaView:
         restarts=shown.restarts if shown else 0,
         exit_code=shown.exit_code if shown else None,
         outgoing=replica.outgoing.node if replica.outgoing and replica.outgoing is not shown else None,
+        announced=bool(serving),
+        address=reached[0] if reached else "",
     )
 
 

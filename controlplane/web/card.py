@@ -132,7 +132,7 @@ def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
 
 def row(view: ProjectView) -> Row:
     """A project's row."""
-    ports = [(r, p) for r in view.replicas for p in r.ports if r.state == "running"]
+    ports = [(r, p) for r in view.replicas for p in r.ports if r.announced]
     return Row(
         key=key_of("project", view.code),
         code=view.code,

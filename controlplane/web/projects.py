@@ -3,6 +3,7 @@
 import msgspec
 from starlette.responses import Response
 
+from controlplane.core.addresses import addresses_view
 from controlplane.core.command import (
     Accepted,
     Command,
@@ -42,6 +43,15 @@ async def projects(call: Call) -> Response:
 async def project(call: Call) -> Response:
     """`GET projects/{code}`."""
     return answer(project_view(call.cluster, _known(call), call.now))
+
+
+async def addresses(call: Call) -> Response:
+    """`GET projects/{code}/addresses`: 304 while they are as `If-None-Match` says."""
+    found = addresses_view(call.cluster, _known(call), call.now.wall)
+    headers = {"etag": f'"{found.version}"', "cache-control": "no-cache"}
+    if call.request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return answer(found, headers=headers)
 
 
 async def deploy(call: Call) -> Response:

@@ -81,6 +81,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("DELETE", "/api/v1/join-tokens/{id}", admin, tokens.revoke, changes=True),
     Row("GET", "/api/v1/projects", admin, projects.projects),
     Row("GET", "/api/v1/projects/{code}", admin, projects.project),
+    Row("GET", "/api/v1/projects/{code}/addresses", admin, projects.addresses),
     Row("PUT", "/api/v1/projects/{code}", admin, projects.deploy, changes=True),
     Row("DELETE", "/api/v1/projects/{code}", admin, projects.remove, changes=True),
     Row("POST", "/api/v1/projects/{code}/plan", admin, projects.plan),

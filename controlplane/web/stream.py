@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from controlplane.core.addresses import addresses_view
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import Deployment
 from controlplane.core.journal import Event
@@ -132,8 +133,10 @@ class _Stream:
         self._outbox = Outbox()
         self._sent = 0
         self._beat_at = 0.0
-        self._unsettled: dict[str, tuple[str, str]] = {}
-        """Projects that were shown as not well: state and message."""
+        self._unsettled: dict[str, tuple[str, str, str]] = {}
+        """Projects that were shown as not well: state and message, and the version of their addresses."""
+        self._addresses: dict[str, str] = {}
+        """Project -> version of the addresses that were sent last."""
 
     async def run(self, after: int | None) -> None:
         try:
@@ -183,12 +186,13 @@ class _Stream:
             if asyncio.get_running_loop().time() >= self._beat_at:
                 await self._send(StreamFrame(kind="beat"))
 
-    def _stands(self, code: str) -> tuple[str, str] | None:
+    def _stands(self, code: str) -> tuple[str, str, str] | None:
         project = self._door.controller.cluster.projects.get(code)
         if project is None:
             return None
-        now = standing(self._door.controller.cluster, project, self._door.now().wall)
-        return now.state, now.message
+        cluster, wall = self._door.controller.cluster, self._door.now().wall
+        now = standing(cluster, project, wall)
+        return now.state, now.message, addresses_view(cluster, project, wall).version
 
     async def _send_events(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -206,10 +210,16 @@ class _Stream:
         for code in projects:
             self._unsettled.pop(code, None)
             if (project := cluster.projects.get(code)) is not None:
-                shown = project_view(cluster, project, self._door.now())
+                now = self._door.now()
+                shown, reached = project_view(cluster, project, now), addresses_view(cluster, project, now.wall)
                 if shown.state not in _WELL:
-                    self._unsettled[code] = shown.state, shown.message
+                    self._unsettled[code] = shown.state, shown.message, reached.version
                 await self._send(StreamFrame(kind="project", project=shown))
+                if self._addresses.get(code) != reached.version:
+                    self._addresses[code] = reached.version
+                    await self._send(StreamFrame(kind="addresses", addresses=reached))
+            else:
+                self._addresses.pop(code, None)
         for number in deployments:
             if (deployment := cluster.deployments.get(number)) is not None:
                 await self._send(StreamFrame(kind="deployment", deployment=deployment_view(deployment)))

@@ -115,8 +115,11 @@ def test_a_token_prints_the_command_that_uses_it(rope: Rope, api: FakeApi) -> No
 
 def test_ps_shows_where_replicas_are_reached(rope: Rope, api: FakeApi) -> None:
     bad = replica(2, state="failed", reason="exit 7\x1b[31m", health="none", node=None, ports=())
-    api.on("GET projects/shop", project(replicas=(replica(1), bad), state="degraded", message="1 of 2 healthy"))
+    told = replica(1, announced=True, address="10.0.0.1:20001")
+    api.on("GET projects/shop", project(replicas=(told, bad), state="degraded", message="1 of 2 healthy"))
     ran = rope("ps", "shop")
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert [line[lines[0].index("ANNOUNCED")] for line in lines[1:2]] == ["yes"] and "no" in lines[2]
     assert "10.0.0.1:20001->80" in ran.out
     assert "\\x1b[31m" in ran.out and "\x1b" not in ran.out, "text from containers never reaches the terminal raw"
     assert "shop degraded: 1 of 2 healthy" in ran.err

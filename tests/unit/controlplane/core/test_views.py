@@ -71,19 +71,19 @@ def test_a_node_never_heard_has_no_figures() -> None:
 
 
 def test_a_replica_shows_where_it_is_reached() -> None:
-    got = replica_view(shop(), replica(2, "node-2"))
+    got = replica_view(shop(), replica(2, "node-2"), NOW.wall)
     assert [p.address for p in got.ports] == ["10.0.0.2:20002"]
     assert (got.node, got.epoch, got.revision, got.health) == ("node-2", 2, 1, "healthy")
 
 
 def test_a_replica_that_moves_names_the_node_it_leaves() -> None:
     moving = msgspec.structs.replace(replica(1, "node-2"), outgoing=assignment("node-1"))
-    assert replica_view(shop(), moving).outgoing == "node-1"
+    assert replica_view(shop(), moving, NOW.wall).outgoing == "node-1"
 
 
 def test_a_replica_on_its_way_out_is_shown_where_it_stops() -> None:
     leaving = msgspec.structs.replace(replica(1, "node-2"), wanted=None, outgoing=assignment("node-1"), ending=True)
-    got = replica_view(shop(), leaving)
+    got = replica_view(shop(), leaving, NOW.wall)
     assert (got.state, got.node, got.outgoing) == ("stopping", "node-1", None)
 
 

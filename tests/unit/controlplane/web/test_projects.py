@@ -161,3 +161,15 @@ def test_projects_are_shown(client: TestClient) -> None:
     one = msgspec.json.decode(client.get(SHOP).content, type=ProjectView)
     assert (one.code, one.state, len(one.replicas)) == ("shop", "running", 3)
     assert [p["code"] for p in client.get("/api/v1/projects").json()] == ["shop"]
+
+
+def test_addresses_are_polled_cheaply(center: FakeCenter) -> None:
+    client = center.client()
+    first = client.get(f"{SHOP}/addresses")
+    assert [a["address"] for a in first.json()["services"]["web"]][:1] == ["10.0.0.1:20001"]
+    same = client.get(f"{SHOP}/addresses", headers={"If-None-Match": first.headers["etag"]})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", first.headers["etag"])
+    center.cluster.nodes["node-1"] = msgspec.structs.replace(center.cluster.nodes["node-1"], state="offline")
+    changed = client.get(f"{SHOP}/addresses", headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200 and changed.json()["version"] != first.json()["version"]
+    assert client.get("/api/v1/projects/ghost/addresses").status_code == 404

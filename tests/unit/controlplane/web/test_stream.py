@@ -76,10 +76,11 @@ def test_objects_come_as_they_are_now(center: FakeCenter) -> None:
     center.cluster.deployments[4] = running
     with center.client().websocket_connect(STREAM + "?after=0") as socket:
         put(center, Changes(puts=[replica(1, "node-1"), running], drops=[node("node-9", 9)]))
-        frames = {f["kind"]: f for f in (socket.receive_json() for _ in range(3))}
+        frames = {f["kind"]: f for f in (socket.receive_json() for _ in range(4))}
     assert frames["node"]["node"]["name"] == "node-1"
     assert frames["project"]["project"]["state"] == "running"
     assert frames["deployment"]["deployment"]["id"] == 4
+    assert [a["replica"] for a in frames["addresses"]["addresses"]["services"]["web"]] == [1, 2, 3]
 
 
 def test_a_reader_that_missed_commits_is_told_and_shown_everything(center: FakeCenter) -> None:
@@ -129,8 +130,11 @@ def test_a_project_that_is_well_by_waiting_alone_is_shown_again(
     with center.client().websocket_connect(STREAM + "?after=0") as socket:
         put(center, Changes(puts=[project()]))
         assert socket.receive_json()["project"]["state"] == "degraded"
+        assert socket.receive_json()["addresses"]["services"] == {"web": []}
         center.wall += 3
         assert socket.receive_json()["project"]["state"] == "running"
+        reached = socket.receive_json()["addresses"]["services"]["web"]
+        assert [a["node"] for a in reached] == ["node-1"]
 
 
 def test_a_quiet_stream_beats(center: FakeCenter, monkeypatch: pytest.MonkeyPatch) -> None:
