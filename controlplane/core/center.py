@@ -8,10 +8,24 @@ from typing import Any
 
 import msgspec
 
-from controlplane.core import desired, failover_policy, liveness, nodes, planning, projects, rollout, sessions, tickets
+from controlplane.core import (
+    desired,
+    drain,
+    failover_policy,
+    intervention,
+    liveness,
+    nodes,
+    planning,
+    projects,
+    rollout,
+    sessions,
+    tickets,
+)
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import (
+    AbortRelease,
+    CancelDeployment,
     Command,
     ConfirmDown,
     CreateTicket,
@@ -20,11 +34,15 @@ from controlplane.core.command import (
     FailOver,
     OpenSession,
     PatchNode,
+    PauseDeployment,
     Plan,
+    PlanDrain,
+    PromoteCanary,
     Register,
     RemoveNode,
     RemoveProject,
     Restart,
+    ResumeDeployment,
     ResumeNode,
     RevokeTicket,
     Rollback,
@@ -53,8 +71,16 @@ _COMMANDS: dict[type[Command], Any] = {
     Restart: projects.restart,
     Rollback: projects.rollback,
     RemoveProject: projects.remove,
+    PauseDeployment: intervention.pause,
+    ResumeDeployment: intervention.resume,
+    CancelDeployment: intervention.cancel,
+    PromoteCanary: intervention.promote,
+    AbortRelease: intervention.abort,
     FailOver: failover_policy.fail_over,
 }
+_QUESTIONS: dict[type[Command], Any] = {Plan: planning.plan, PlanDrain: drain.plan}
+"""Answered on a draft that is thrown away."""
+
 _FACTS: dict[type[Fact], Any] = {
     SessionClosed: sessions.closed,
     Synced: sessions.synced,
@@ -78,8 +104,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
     """Decide. Reads `cluster`, changes nothing. Raises Refused for a command that cannot be obeyed."""
     draft = Draft(cluster, now)
-    if isinstance(event, Plan):
-        return Outcome(changes=Changes(), reply=planning.plan(draft, event), wake_at=now.mono + TICK_S)
+    if isinstance(event, Plan | PlanDrain):
+        return Outcome(changes=Changes(), reply=_QUESTIONS[type(event)](draft, event), wake_at=now.mono + TICK_S)
     rule: Any
     if isinstance(event, Command):
         rule, draft.actor = _COMMANDS[type(event)], event.actor

@@ -84,7 +84,16 @@ class PatchNode(Command, frozen=True, kw_only=True):
 
 
 class DrainNode(Command, frozen=True, kw_only=True):
-    """Start everything elsewhere first, then stop it here; nothing new comes. Answer: `Node`."""
+    """Start everything elsewhere first, then stop it here; nothing new comes. `deadline_s` 0 = none: what has not moved
+    by then stays, and the drain says so. Answer: `Node`.
+    """
+
+    node: str
+    deadline_s: float = 0.0
+
+
+class PlanDrain(Command, frozen=True, kw_only=True):
+    """What would `DrainNode` do now? Changes nothing. Answer: `protocol.api.DrainPlan`."""
 
     node: str
 
@@ -161,6 +170,39 @@ class FailOver(Command, frozen=True, kw_only=True):
 
     project: str
     services: tuple[str, ...] = ()
+
+
+# -- deployments ----------------------------------------------------------------------------------------------------
+
+
+class PauseDeployment(Command, frozen=True, kw_only=True):
+    """Begin nothing more. Answer: `Deployment`."""
+
+    deployment: int
+
+
+class ResumeDeployment(Command, frozen=True, kw_only=True):
+    """Go on; what failed is tried again. Answer: `Deployment`."""
+
+    deployment: int
+
+
+class CancelDeployment(Command, frozen=True, kw_only=True):
+    """End it, with everything as it was before. Answer: `Deployment`."""
+
+    deployment: int
+
+
+class PromoteCanary(Command, frozen=True, kw_only=True):
+    """The canaries take over and the rest follows. Answer: `Deployment`."""
+
+    deployment: int
+
+
+class AbortRelease(Command, frozen=True, kw_only=True):
+    """Take a release that is not done back. Answer: `Deployment`."""
+
+    deployment: int
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,49 +1,145 @@
-"""Which steps lead from what is there to a revision: starts, replaces and stops in order of dependencies. Pure plan."""
+"""Which steps lead from what is there to a revision, in order of dependencies, releases and batches. Pure plan.
+
+Levels: what is put back at once; pulls, so that nothing is stopped for an image that cannot be had; stops of what is no
+longer wanted, so that its ports and memory are free (as Compose removes orphans); then for each depth of dependencies
+starts, canaries, their promotion, replaces in batches, and the set and the switch of a blue-green release.
+"""
 
 from collections.abc import Iterable
 
-from controlplane.core.deployment import Deployment, Step
+import msgspec
+
+from controlplane.core import release, scaling
+from controlplane.core.deployment import Deployment, Step, StepKind
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
 from controlplane.core.placement import constraints
 from controlplane.core.project import Revision
-from controlplane.core.replica import Replica
+from controlplane.core.replica import Replica, is_ready
 from controlplane.core.room import Room, Want
 from protocol.names import ReplicaId
 from protocol.spec import ServiceSpec, container_spec
 
-_STOPS = 1
-"""Level of what is no longer wanted: first, so that its ports and memory are free (as Compose removes orphans)."""
+_RETURNS = 1
+_PULLS = 2
+_STOPS = 3
+_FIRST = 10
+_DEPTH = 10
+"""Levels of one depth of dependencies: `_FIRST + _DEPTH * depth` and the next ones."""
+
+_STARTS, _CANARIES, _PROMOTION, _REPLACES, _GREENS, _SWITCH, _LATE_STARTS = range(7)
 
 
 def steps_to(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
-    """The steps of a deploy, update, rollback or scale. Levels: stops; then per level of dependencies the starts, all
-    at once, and the replaces, one at a time. A scale replaces nothing: it does not go on with an update that failed.
+    """The steps of a deploy, update, rollback or scale, or of the way back of one that failed. A scale replaces
+    nothing: it does not go on with an update that failed.
     """
-    have = {r.id: r for r in draft.replicas_of(target.project)}
-    wanted = [
-        ReplicaId(target.project, s.name, i + 1) for s in target.spec.services.values() for i in range(s.replicas)
-    ]
-    steps = [Step(kind="stop", level=_STOPS, service=k.service, replica=k) for k in have.keys() - set(wanted)]
+    mine: dict[str, list[Replica]] = {}
+    for replica in draft.replicas_of(target.project):
+        mine.setdefault(replica.id.service, []).append(replica)
     depth = depths(target.spec.services)
-    for key in wanted:
-        replica = have.get(key)
-        level = 2 * depth[key.service] + 2
-        if replica is None or replica.wanted is None or replica.ending:
-            steps.append(Step(kind="start", level=level, service=key.service, replica=key))
-        elif deployment.kind != "scale" and needs_replacing(draft, replica, target):
-            steps.append(Step(kind="replace", level=level + 1, service=key.service, replica=key))
-    return ordered(steps)
+    steps: list[Step] = []
+    for name, spec in target.spec.services.items():
+        steps += _steps_of(draft, deployment, target, spec, mine.pop(name, []), _FIRST + _DEPTH * depth[name])
+    orphans = [r for found in mine.values() for r in found]
+    steps += [_step("stop", _STOPS, r.id) for r in orphans]
+    made = ordered([*_pulls(draft, deployment, target, steps), *steps])
+    return tuple(msgspec.structs.replace(s, back=True) for s in made) if deployment.outcome else made
+
+
+def _steps_of(
+    draft: Draft, deployment: Deployment, target: Revision, spec: ServiceSpec, have: list[Replica], level: int
+) -> list[Step]:
+    """The steps of one service."""
+    staying = [r for r in have if not r.ending]
+    wanted = scaling.ids(draft, target.project, spec, staying, lambda r: not needs_replacing(draft, r, target))
+    known = {r.id: r for r in have}
+    steps = [_step("stop", _STOPS, key) for key in sorted(known.keys() - set(wanted))]
+    new = [k for k in wanted if k not in known or known[k].wanted is None or known[k].ending]
+    returning = [k for k in wanted if k not in new and may_return(draft, known[k], target)]
+    stale = []
+    if deployment.kind != "scale" or deployment.outcome:
+        settled = {*new, *returning}
+        stale = [known[k] for k in wanted if k not in settled and needs_replacing(draft, known[k], target)]
+    steps += [_step("return", _RETURNS, key) for key in returning]
+    late = _released(draft, deployment, spec, stale, level, steps)
+    steps += [_step("start", level + (_LATE_STARTS if late else _STARTS), key) for key in new]
+    return steps
+
+
+def _released(
+    draft: Draft, deployment: Deployment, spec: ServiceSpec, stale: list[Replica], level: int, steps: list[Step]
+) -> bool:
+    """Add the steps that replace `stale`, as the release says. True when new replicas have to wait for its outcome."""
+    rest = sorted(stale, key=lambda r: (_serves(draft, r), r.id))  # those that do not serve first: nothing is lost
+    if not rest:
+        return False
+    if release.is_blue_green(deployment, spec):
+        steps += [_step("green", level + _GREENS, r.id) for r in rest]
+        steps.append(Step(kind="switch", level=level + _SWITCH, service=spec.name))
+        return True
+    first = release.canaries(deployment, spec)
+    if first:
+        steps += [_step("canary", level + _CANARIES, r.id) for r in rest[:first]]
+        steps.append(Step(kind="promote", level=level + _PROMOTION, service=spec.name))
+        rest = rest[first:]
+    for replica in rest:
+        together = bool(deployment.outcome) and not _serves(draft, replica)
+        step = _step("replace", level + (_STARTS if together else _REPLACES), replica.id)
+        steps.append(msgspec.structs.replace(step, together=together))
+    return bool(first)
+
+
+def _pulls(draft: Draft, deployment: Deployment, target: Revision, steps: list[Step]) -> list[Step]:
+    """One pull for each image and node on which a container is replaced. An image id cannot be pulled: it is there."""
+    found: dict[tuple[str, str], Step] = {}
+    for step in steps:
+        if step.kind not in ("replace", "canary", "green"):
+            continue
+        replica = draft.replica(step.key)
+        pin = target.pins.get(step.service, "")
+        if replica is None or replica.wanted is None or "@" not in pin or replica.wanted.state == "interrupted":
+            continue
+        had = draft.revision(target.project, replica.wanted.revision)
+        if had is None or had.pins.get(step.service) != pin:
+            node = replica.wanted.node
+            found.setdefault((pin, node), Step(kind="pull", level=_PULLS, service=step.service, node=node))
+    return list(found.values())
+
+
+def _step(kind: StepKind, level: int, key: ReplicaId) -> Step:
+    return Step(kind=kind, level=level, service=key.service, replica=key)
+
+
+def may_return(draft: Draft, replica: Replica, target: Revision) -> bool:
+    """True when the former copy still runs beside the wanted one and is what is wanted now."""
+    outgoing, wanted = replica.outgoing, replica.wanted
+    if outgoing is None or outgoing.ending or outgoing.state != "running" or wanted is None:
+        return False
+    if same_container(draft.revision(target.project, wanted.revision), target, replica.id.service):
+        return False
+    return same_container(draft.revision(target.project, outgoing.revision), target, replica.id.service)
+
+
+def _serves(draft: Draft, replica: Replica) -> bool:
+    """True when a copy of it is ready that would be missed."""
+    for assignment in replica.assignments:
+        spec = draft.spec(replica.id, assignment.revision)
+        if spec is not None and assignment.state == "running" and is_ready(assignment, spec, draft.now.wall):
+            return True
+    return False
 
 
 def steps_of_restart(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
-    """One restart a replica, one after the other, dependencies first."""
+    """One restart a replica, dependencies first; those that do not serve before those that do."""
     depth = depths(target.spec.services)
-    return ordered(
-        Step(kind="restart", level=2 * depth.get(r.id.service, 0) + 3, service=r.id.service, replica=r.id)
+    found = [
+        r
         for r in draft.replicas_of(deployment.project)
         if not r.ending and (not deployment.services or r.id.service in deployment.services)
-    )
+    ]
+    found.sort(key=lambda r: (_serves(draft, r), r.id))
+    return ordered(_step("restart", _FIRST + _DEPTH * depth.get(r.id.service, 0) + _REPLACES, r.id) for r in found)
 
 
 def steps_of_removal(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
@@ -51,7 +147,7 @@ def steps_of_removal(draft: Draft, deployment: Deployment, target: Revision) -> 
     depth = depths(target.spec.services)
     deepest = max(depth.values(), default=0)
     return ordered(
-        Step(kind="stop", level=_STOPS + deepest - depth.get(r.id.service, 0), service=r.id.service, replica=r.id)
+        _step("stop", _STOPS + deepest - depth.get(r.id.service, 0), r.id)
         for r in draft.replicas_of(deployment.project)
     )
 
@@ -59,7 +155,7 @@ def steps_of_removal(draft: Draft, deployment: Deployment, target: Revision) -> 
 def steps_of_drain(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
     """Replace every replica on the node that may move; the others stay, and the node says which."""
     return ordered(
-        Step(kind="replace", level=_STOPS, service=r.id.service, replica=r.id)
+        _step("replace", _STOPS, r.id)
         for r in draft.replicas_of(deployment.project)
         if r.wanted is not None and r.wanted.node == deployment.node and may_leave(draft, r)
     )
@@ -117,5 +213,5 @@ def _may_stay(draft: Draft, replica: Replica, spec: ServiceSpec) -> bool:
 
 
 def ordered(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Steps by level, then by replica."""
-    return tuple(sorted(steps, key=lambda s: (s.level, s.replica or ReplicaId("", "", 0))))
+    """Steps by level and service; within one in the order they came."""
+    return tuple(sorted(steps, key=lambda s: (s.level, s.service)))

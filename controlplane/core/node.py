@@ -7,6 +7,7 @@ from protocol.messages import Capacity, Versions
 from protocol.spec import PortLease
 
 NodeState = Literal["online", "suspect", "offline", "unknown"]
+DrainState = Literal["", "moving", "done", "late"]
 
 DISK_FREE_MIN = 0.10
 """Share of free disk below which a node gets nothing new (DESIGN §4)."""
@@ -62,6 +63,12 @@ class Node(Record, frozen=True, kw_only=True):
     cause: int = 0
     """Sequence number of the event that began the story this node is in; 0 = none."""
     draining: bool = False
+    drain: DrainState = ""
+    """How far a drain is: replicas move, all that may have moved, or its deadline has passed."""
+    drain_until: float = 0.0
+    """Its deadline; 0 = none."""
+    drain_total: int = 0
+    """Replicas there were to move when it began."""
     unschedulable: str = ""
     """Why nothing new is put here; "" = it may."""
     unschedulable_since: float = 0.0

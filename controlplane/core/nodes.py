@@ -24,6 +24,7 @@ from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
 LABELS_MAX = 64
 WEIGHT_MAX = 1000.0
+DEADLINE_MAX_S = 7 * 86400.0
 
 
 def register(draft: Draft, command: Register) -> Node:
@@ -87,8 +88,17 @@ def start_drain(draft: Draft, command: DrainNode) -> Node:
     node = draft.node(command.node)
     if node.draining:
         return node
+    if not 0 <= command.deadline_s <= DEADLINE_MAX_S:
+        raise Refused("invalid", f"a deadline is from 0 (none) to {DEADLINE_MAX_S:.0f} s", "deadline_s")
     cause = draft.event("node.draining", f"{node.name} is being drained, asked by {command.actor}", node=node.name)
-    node = msgspec.structs.replace(node, draining=True, cause=cause)
+    node = msgspec.structs.replace(
+        node,
+        draining=True,
+        cause=cause,
+        drain="moving",
+        drain_until=draft.now.wall + command.deadline_s if command.deadline_s else 0.0,
+        drain_total=len(drain.leaving(draft, node.name)),
+    )
     draft.put(node)
     for blocker in drain.blockers(draft, node.name):
         draft.event(
@@ -108,7 +118,7 @@ def resume(draft: Draft, command: ResumeNode) -> Node:
     node = draft.node(command.node)
     if not node.draining:
         return node
-    draft.put(msgspec.structs.replace(node, draining=False))
+    draft.put(msgspec.structs.replace(node, draining=False, drain="", drain_until=0.0, drain_total=0))
     draft.event("node.resumed", f"{node.name} is resumed by {command.actor}", node=node.name)
     for deployment in draft.open_deployments():
         if deployment.kind == "migrate" and deployment.node == node.name:

@@ -29,16 +29,20 @@ class Revision(Record, frozen=True, kw_only=True):
 
 
 class Project(Record, frozen=True, kw_only=True):
-    """Key: `code`. `revision`: the one asked for last; `last_revision`: the highest number ever given."""
+    """Key: `code`. `revision`: the one it shall be, or goes back to; `last_revision`: the highest number ever given."""
 
     code: str
     revision: int
     last_revision: int
     created_at: float
+    good: int = 0
+    """The revision that last succeeded, which a failed deployment goes back to; 0 = none yet."""
     deployment: int = 0
     """The deployment that runs now; 0 = none."""
     queue: tuple[int, ...] = ()
     """Deployments that wait for the running one, oldest first."""
+    failed_migration: int = 0
+    """The last drain of it that failed: it is not tried again at once."""
     history: tuple[str, ...] = ()
     """Nodes that ran this project, most recent first."""
     data_nodes: dict[str, str] = {}

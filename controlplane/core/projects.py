@@ -1,12 +1,12 @@
 """What people ask of projects: deploy, scale, restart, roll back, remove. Each becomes a stored deployment, or nothing.
 
-A newer deploy supersedes a running one, and so does a rollback: it is asked for because the running one is bad. What
-else comes meanwhile waits its turn (DESIGN §6).
+A newer deploy supersedes a running one. A restart, scale, rollback or drain that comes meanwhile waits its turn, and
+says what it waits for; whoever cannot wait aborts or cancels the running one (`intervention`).
 """
 
 import msgspec
 
-from controlplane.core import diff, rollout
+from controlplane.core import diff, revisions, rollout, waiting
 from controlplane.core.command import Accepted, Deploy, RemoveProject, Restart, Rollback, Scale
 from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
 from controlplane.core.draft import Draft
@@ -15,9 +15,6 @@ from controlplane.core.record import Refused
 from protocol.spec import ProjectSpec, Strategy, fingerprint
 
 REPLICAS_MAX = 1000
-
-REVISIONS_KEPT = 200
-"""Revisions of a project that can be rolled back to; older ones are forgotten unless something still runs them."""
 
 
 def deploy(draft: Draft, command: Deploy) -> Accepted:
@@ -36,8 +33,8 @@ def deploy(draft: Draft, command: Deploy) -> Accepted:
         if not project.failed and _is_there(draft, project, current):
             return Accepted(project=project.code, revision=current.number, unchanged=True)
         return _begin(draft, project, "update", current.number, command.actor)
-    revision = _add_revision(draft, project, spec, print_, command.source, command.actor)
-    project = msgspec.structs.replace(project, last_revision=revision.number)
+    revision = revisions.add(draft, project, spec, source=command.source, actor=command.actor)
+    project = draft.project(project.code)
     return _begin(draft, project, "update" if current else "deploy", revision.number, command.actor)
 
 
@@ -48,22 +45,17 @@ def _is_there(draft: Draft, project: Project, current: Revision) -> bool:
 
 
 def scale(draft: Draft, command: Scale) -> Accepted:
-    """Other numbers of replicas: a new revision that differs only in them."""
+    """Other numbers of replicas: when its turn comes, a new revision that differs only in them."""
     project = draft.project(command.project)
     current = _current(draft, project)
-    services = dict(current.spec.services)
     for name, count in command.services.items():
-        if name not in services:
+        if name not in current.spec.services:
             raise Refused("invalid", f"project {project.code!r} has no service {name!r}", f"services.{name}")
         if not 0 <= count <= REPLICAS_MAX:
             raise Refused("invalid", f"{count} replicas: 0 to {REPLICAS_MAX} are possible", f"services.{name}")
-        services[name] = msgspec.structs.replace(services[name], replicas=count)
-    spec = msgspec.structs.replace(current.spec, services=services)
-    if spec == current.spec:
+    if not project.deployment and revisions.scaled(current.spec, command.services) == current.spec:
         return Accepted(project=project.code, revision=current.number, unchanged=True)
-    revision = _add_revision(draft, project, spec, fingerprint(spec), current.source, command.actor, current.pins)
-    project = msgspec.structs.replace(project, last_revision=revision.number)
-    return _begin(draft, project, "scale", revision.number, command.actor)
+    return _begin(draft, project, "scale", current.number, command.actor, counts=command.services)
 
 
 def rollback(draft: Draft, command: Rollback) -> Accepted:
@@ -72,10 +64,10 @@ def rollback(draft: Draft, command: Rollback) -> Accepted:
     _current(draft, project)
     number = command.revision
     if not number:
-        kept = [n for n in range(1, project.revision) if draft.revision(project.code, n) is not None]
-        if not kept:
+        before = [n for n in revisions.kept(draft, project) if n < project.revision]
+        if not before:
             raise Refused("conflict", f"there is no revision before {project.revision} to roll back to", "revision")
-        number = kept[-1]
+        number = before[-1]
     if draft.revision(project.code, number) is None:
         raise Refused("not_found", f"project {project.code!r} has no revision {number}", "revision")
     if number == project.revision and not project.failed and not project.deployment:
@@ -90,7 +82,7 @@ def restart(draft: Draft, command: Restart) -> Accepted:
     for name in command.services:
         if name not in current.spec.services:
             raise Refused("invalid", f"project {project.code!r} has no service {name!r}", "services")
-    return _begin(draft, project, "restart", project.revision, command.actor, command.services)
+    return _begin(draft, project, "restart", project.revision, command.actor, services=command.services)
 
 
 def remove(draft: Draft, command: RemoveProject) -> Accepted:
@@ -122,48 +114,6 @@ def _current(draft: Draft, project: Project) -> Revision:
     return revision
 
 
-def _add_revision(
-    draft: Draft,
-    project: Project,
-    spec: ProjectSpec,
-    print_: str,
-    source: str,
-    actor: str,
-    pins: dict[str, str] | None = None,
-) -> Revision:
-    revision = Revision(
-        project=project.code,
-        number=project.last_revision + 1,
-        spec=spec,
-        fingerprint=print_,
-        source=source,
-        pins=pins or {},
-        created_at=draft.now.wall,
-        actor=actor,
-    )
-    draft.put(revision)
-    _forget_old(draft, project)
-    return revision
-
-
-def _forget_old(draft: Draft, project: Project) -> None:
-    """Make room for one more revision. What runs, is wanted, or may be gone back to by a deployment stays."""
-    kept = [n for n in range(1, project.last_revision + 1) if draft.revision(project.code, n) is not None]
-    if len(kept) < REVISIONS_KEPT:
-        return
-    used = {project.revision}
-    for replica in draft.replicas_of(project.code):
-        used |= {replica.revision, *(a.revision for a in replica.assignments)}
-    for number in (project.deployment, *project.queue):
-        under_way = draft.get(Deployment, number)
-        if under_way is not None:
-            used |= {under_way.revision, under_way.from_revision}
-    for number in kept[: len(kept) - REVISIONS_KEPT + 1]:
-        old = draft.revision(project.code, number)
-        if old is not None and number not in used:
-            draft.drop(old)
-
-
 def _begin(
     draft: Draft,
     project: Project,
@@ -171,44 +121,53 @@ def _begin(
     revision: int,
     actor: str,
     services: tuple[str, ...] = (),
+    counts: dict[str, int] | None = None,
 ) -> Accepted:
     deployment = Deployment(
         id=draft.next_id("deployment_seq"),
         project=project.code,
         kind=kind,
         revision=revision,
-        from_revision=project.revision,
         services=services,
+        counts=counts or {},
         created_at=draft.now.wall,
         actor=actor,
     )
+    draft.put(project)
     draft.put(deployment)
+    what = f"{kind} of {project.code}" + ("" if kind == "scale" else f" to revision {revision}")
     draft.event(
         "deployment.created",
-        f"deployment {deployment.id}: {kind} of {project.code} to revision {revision}, asked by {actor}",
+        f"deployment {deployment.id}: {what}, asked by {actor}",
         project=project.code,
         deployment=deployment.id,
     )
-    draft.put(msgspec.structs.replace(project, revision=revision))
-    if kind in ("deploy", "update", "rollback", "remove"):
+    if kind in ("deploy", "update", "remove"):
         _supersede(draft, project.code, deployment)
     else:
-        current = draft.project(project.code)
-        draft.put(msgspec.structs.replace(current, queue=(*current.queue, deployment.id)))
+        waiting.join(draft, deployment)
     rollout.begin_next(draft, project.code)
-    return Accepted(project=project.code, revision=revision, deployment=deployment.id)
+    begun = draft.get(Deployment, deployment.id)
+    assert begun is not None
+    warnings: tuple[str, ...] = ()
+    if begun.state == "waiting":
+        warnings = (
+            f"deployment {begun.id} is {begun.reason}; end that one first with: rope deploy cancel {project.code}",
+        )
+    return Accepted(project=project.code, revision=begun.revision, deployment=begun.id, warnings=warnings)
 
 
 def _supersede(draft: Draft, code: str, newer: Deployment) -> None:
     """End what a newer deploy makes pointless: all but waiting restarts and drains; a removal ends those too."""
     project = draft.project(code)
     open_ = [d for d in (draft.get(Deployment, i) for i in (project.deployment, *project.queue)) if d is not None]
-    kept = []
+    left = []
     draft.put(msgspec.structs.replace(project, deployment=0, queue=()))
     for old in open_:
         if old.id != project.deployment and old.kind in ("restart", "migrate") and newer.kind != "remove":
-            kept.append(old.id)
+            left.append(old.id)
         elif old.state not in ENDED:
             rollout.finish(draft, old, "superseded", f"deployment {newer.id} is newer")
     project = draft.project(code)
-    draft.put(msgspec.structs.replace(project, deployment=0, queue=(newer.id, *kept)))
+    draft.put(msgspec.structs.replace(project, deployment=0, queue=(newer.id, *left)))
+    waiting.tell(draft, code)

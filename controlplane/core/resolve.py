@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from controlplane.core import steps, tasks
+from controlplane.core import tasks
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
@@ -19,8 +19,6 @@ _ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 def advance(draft: Draft, deployment: Deployment, revision: Revision) -> Deployment:
     """Go on with the resolve steps; `planned` turns true when every image has its pin."""
-    if deployment.kind == "scale":
-        revision = _inherited(draft, deployment, revision)
     unpinned = sorted({s.image for s in revision.spec.services.values() if s.name not in revision.pins})
     if not unpinned:
         return msgspec.structs.replace(deployment, planned=True)
@@ -44,16 +42,6 @@ def advance(draft: Draft, deployment: Deployment, revision: Revision) -> Deploym
     return msgspec.structs.replace(deployment, planned=True, progress_at=draft.now.wall)
 
 
-def _inherited(draft: Draft, deployment: Deployment, revision: Revision) -> Revision:
-    """A scale asked for while its predecessor was not pinned yet: the images are those of the predecessor."""
-    former = draft.revision(deployment.project, deployment.from_revision)
-    if former is None or revision.pins:
-        return revision
-    inherited = msgspec.structs.replace(revision, pins=former.pins)
-    draft.put(inherited)
-    return inherited
-
-
 def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:
     """One image: asked of one node after the other until one knows it. Gives the step, and the pin or ""."""
     task = draft.get(Task, step.task) if step.task else None
@@ -61,7 +49,7 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:
         return step, ""
     if task is not None and task.state == "done" and is_pin_of(task.result, step.service):
         if step.state != "done":
-            step = steps.ended(draft, step, "done", task.result)
+            step = step.ended("done", draft.now.wall, task.result)
         return step, task.result
     reason = step.reason
     if task is not None:
@@ -69,7 +57,7 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> tuple[Step, str]:
     node = _next(draft, deployment, step.tried)
     if node is None:
         if step.tried:
-            return steps.ended(draft, step, "failed", f"cannot resolve {step.service}: {reason}"), ""
+            return step.ended("failed", draft.now.wall, f"cannot resolve {step.service}: {reason}"), ""
         return msgspec.structs.replace(step, state="running", reason="no node is online to resolve it"), ""
     task = tasks.begin(draft, "resolve", node, project=deployment.project, image=step.service, deployment=deployment.id)
     return msgspec.structs.replace(

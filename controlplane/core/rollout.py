@@ -5,17 +5,22 @@ A deployment is a stored record moved by these functions, never a coroutine that
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
-from controlplane.core import diff, drain, resolve, steps
-from controlplane.core.deployment import ENDED, Deployment, DeploymentState, Step
+from controlplane.core import batch, diff, drain, failing, placing, resolve, revisions, rolling_back, waiting
+from controlplane.core.deployment import ENDED, RELEASES, Deployment, DeploymentState, Step
 from controlplane.core.draft import Draft
+from controlplane.core.node import Node
 from controlplane.core.project import Project, Revision
 from controlplane.core.replica import Replica
 
 STALL_S = 600.0
-"""A deployment without progress for so long has failed (Nomad's progress deadline)."""
+"""Images that are not resolved after so long have failed (Nomad's progress deadline); other steps have their own."""
+
+PAUSE_MAX_S = 24 * 3600.0
+"""A deployment that nobody takes up again after so long is cancelled: none blocks its project for ever."""
 
 KEPT = 1000
 """Ended deployments kept in memory and store; older ones are forgotten, the journal tells of them."""
@@ -37,18 +42,23 @@ _PINNED = frozenset({"restart", "remove", "migrate"})
 def advance(draft: Draft, deployment_id: int) -> None:
     """Take the deployment as far as it goes now."""
     deployment = draft.get(Deployment, deployment_id)
-    if deployment is None or deployment.state not in ("waiting", "running"):
+    if deployment is None or deployment.state in ENDED:
         return
     project = draft.get(Project, deployment.project)
     if project is None or project.deployment != deployment.id:
         return  # it waits for another one
     if deployment.state == "waiting":
         deployment = _start(draft, deployment)
+    if deployment.state == "paused" and draft.now.wall - deployment.paused_at > PAUSE_MAX_S:
+        undo(draft, deployment, "cancelled", f"nobody resumed it within {PAUSE_MAX_S / 3600:.0f} h")
+        return
     revision = draft.revision(deployment.project, deployment.revision)
     assert revision is not None, f"deployment {deployment.id} has no revision {deployment.revision}"
     if not deployment.planned:
+        if deployment.state == "paused":
+            return
         deployment = resolve.advance(draft, deployment, revision)
-        if failed := _failed(deployment):
+        if failed := failing.outcome_of(deployment):
             finish(draft, deployment, "failed", failed)
             return
         if not deployment.planned:
@@ -59,6 +69,13 @@ def advance(draft: Draft, deployment_id: int) -> None:
 
 
 def _start(draft: Draft, deployment: Deployment) -> Deployment:
+    """Its turn has come: from now on the project is what it asks for."""
+    project = draft.project(deployment.project)
+    if deployment.kind == "scale":
+        deployment = msgspec.structs.replace(deployment, revision=_scaled(draft, project, deployment))
+        project = draft.project(deployment.project)
+    elif deployment.kind in _PINNED:
+        deployment = msgspec.structs.replace(deployment, revision=project.revision)
     verb = "drain of " + deployment.node if deployment.kind == "migrate" else deployment.kind
     cause = draft.event(
         "deployment.started",
@@ -70,100 +87,127 @@ def _start(draft: Draft, deployment: Deployment) -> Deployment:
     deployment = msgspec.structs.replace(
         deployment,
         state="running",
+        reason="",
+        from_revision=project.revision,
+        back_to=project.good if project.good != deployment.revision else 0,
         started_at=draft.now.wall,
         progress_at=draft.now.wall,
         cause=deployment.cause or cause,
     )
+    draft.put(msgspec.structs.replace(project, revision=deployment.revision))
     if deployment.kind in _PINNED:
         return _plan(draft, msgspec.structs.replace(deployment, planned=True))
     return deployment
 
 
+def _scaled(draft: Draft, project: Project, deployment: Deployment) -> int:
+    """The revision of a scale: what the project is now, with other numbers."""
+    current = draft.revision(project.code, project.revision)
+    assert current is not None, f"{project.code} has no revision {project.revision}"
+    spec = revisions.scaled(current.spec, deployment.counts)
+    if spec == current.spec:
+        return current.number
+    made = revisions.add(draft, project, spec, like=current, source=current.source, actor=deployment.actor)
+    return made.number
+
+
 def _plan(draft: Draft, deployment: Deployment) -> Deployment:
     """Make the steps, and take over at once what need not be touched."""
-    revision = draft.revision(deployment.project, deployment.revision)
+    revision = draft.revision(deployment.project, deployment.aim)
     assert revision is not None
     made = _PLANS[deployment.kind](draft, deployment, revision)
-    if deployment.kind in ("deploy", "update", "rollback", "scale"):
-        _adopt(draft, deployment, revision, made)
+    if deployment.kind not in _PINNED:
+        rolling_back.adopt(draft, revision, made)
     return msgspec.structs.replace(deployment, steps=(*deployment.steps, *made))
-
-
-def _adopt(draft: Draft, deployment: Deployment, revision: Revision, made: tuple[Step, ...]) -> None:
-    """Replicas whose container is the same under the new revision belong to it without being touched."""
-    stepped = {s.replica for s in made}
-    for replica in draft.replicas_of(deployment.project):
-        if replica.id in stepped or replica.wanted is None:
-            continue
-        had = draft.revision(replica.id.project, replica.wanted.revision)
-        if diff.same_container(had, revision, replica.id.service):
-            wanted = msgspec.structs.replace(replica.wanted, revision=revision.number)
-            draft.put(msgspec.structs.replace(replica, revision=revision.number, wanted=wanted))
 
 
 def _take_steps(draft: Draft, deployment: Deployment) -> None:
     while True:
-        level = min((s.level for s in deployment.steps if s.state in ("waiting", "running")), default=None)
-        if level is None:
-            finish(draft, deployment, "succeeded")
-            return
         before = deployment
-        deployment = _take_level(draft, deployment, level)
-        if failed := _failed(deployment):
-            finish(draft, deployment, "failed", failed)
+        deployment = batch.take(draft, deployment)
+        if deployment.state == "running" and (verdict := failing.judge(draft, deployment)):
+            match verdict.action:
+                case "fail":
+                    finish(draft, deployment, "failed", _told(deployment, verdict.reason))
+                    return
+                case "pause":
+                    draft.put(pause(draft, deployment, verdict.reason))
+                    return
+                case "rollback":
+                    deployment = rolling_back.go_back(draft, deployment, "rolled_back", verdict.reason)
+                    continue
+                case "continue":
+                    pass
+        if not any(s.open for s in deployment.steps) and deployment.state == "running":
+            if draft.now.wall < batch.watched_until(draft, deployment):
+                break
+            _end(draft, deployment)
             return
-        if deployment.steps == before.steps:
+        if deployment.steps == before.steps or draft.unfinished:
             break
-        deployment = msgspec.structs.replace(deployment, progress_at=_moved_at(draft, before, deployment))
-    _save_or_stall(draft, deployment)
+    draft.put(deployment)
 
 
-def _moved_at(draft: Draft, before: Deployment, after: Deployment) -> float:
-    """Progress is a step that changes its state, not one that changes its words."""
-    moved = [s.state for s in before.steps] != [s.state for s in after.steps]
-    return draft.now.wall if moved else after.progress_at
+def _told(deployment: Deployment, reason: str) -> str:
+    return f"{deployment.reason}; then it could not go back: {reason}" if deployment.outcome else reason
 
 
-def _take_level(draft: Draft, deployment: Deployment, level: int) -> Deployment:
-    """Starts and stops of a level go together; replaces and restarts one after the other."""
-    taken = list(deployment.steps)
-    for i, step in enumerate(taken):
-        if step.level != level or step.state not in ("waiting", "running"):
-            continue
-        if step.state == "waiting" and draft.tired():
-            break  # the next decision goes on with it
-        look = steps.begin if step.state == "waiting" else steps.progress
-        taken[i] = look(draft, deployment, step)
-        if taken[i].state == "failed" or (
-            step.kind in ("replace", "restart") and taken[i].state not in ("done", "skipped")
-        ):
-            break
-    return msgspec.structs.replace(deployment, steps=tuple(taken))
+def _end(draft: Draft, deployment: Deployment) -> None:
+    """All its steps are taken: which word is true of it?"""
+    failed = failing.outcome_of(deployment)
+    if deployment.outcome:
+        if failed:
+            finish(draft, deployment, "failed", _told(deployment, failed))
+        else:
+            finish(draft, deployment, deployment.outcome, deployment.reason)
+    elif failed and not failing.tolerated(draft, deployment):
+        finish(draft, deployment, "failed", failed)
+    else:
+        finish(draft, deployment, "succeeded", f"max_failure_ratio allows for it: {failed}" if failed else "")
 
 
-def _failed(deployment: Deployment) -> str:
-    return next((s.reason or f"{s.kind} failed" for s in deployment.steps if s.state == "failed"), "")
+def pause(draft: Draft, deployment: Deployment, reason: str) -> Deployment:
+    """Nothing more begins until it is resumed; what has begun goes on to its end."""
+    draft.event(
+        "deployment.paused",
+        f"deployment {deployment.id} paused: {reason}",
+        cause=deployment.cause,
+        project=deployment.project,
+        deployment=deployment.id,
+    )
+    return msgspec.structs.replace(deployment, state="paused", reason=reason, paused_at=draft.now.wall)
+
+
+def undo(draft: Draft, deployment: Deployment, outcome: Literal["cancelled", "rolled_back"], reason: str) -> None:
+    """End it before it is done, with everything as it was before where that is possible."""
+    if deployment.outcome:  # it goes back already
+        draft.put(msgspec.structs.replace(deployment, state="running", paused_at=0.0))
+        return
+    touched = deployment.planned and deployment.kind in {*RELEASES, "scale"} and deployment.back_to
+    if not touched:
+        finish(draft, deployment, "cancelled", reason)
+        return
+    draft.put(rolling_back.go_back(draft, deployment, outcome, reason))
+    advance(draft, deployment.id)
 
 
 def _save_or_stall(draft: Draft, deployment: Deployment) -> None:
-    """Keep how far it is, unless it has stood still for too long."""
+    """Keep how far it is, unless its images could not be resolved for too long."""
     if draft.now.wall - deployment.progress_at <= STALL_S:
         draft.put(deployment)
         return
-    waiting = next((s.reason for s in deployment.steps if s.state in ("waiting", "running") and s.reason), "")
-    finish(draft, deployment, "failed", f"no progress for {STALL_S:.0f} s: {waiting or 'no reason known'}")
+    reason = next((s.reason for s in deployment.steps if s.open and s.reason), "")
+    finish(draft, deployment, "failed", f"no progress for {STALL_S:.0f} s: {reason or 'no reason known'}")
 
 
 def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason: str = "") -> None:
     """End a deployment, say so, and let the next one begin."""
-    left = tuple(
-        s if s.state not in ("waiting", "running") else steps.ended(draft, s, "skipped", reason or s.reason)
-        for s in deployment.steps
-    )
-    deployment = msgspec.structs.replace(deployment, state=state, reason=reason, steps=left, ended_at=draft.now.wall)
+    wall = draft.now.wall
+    left = tuple(s.ended("skipped", wall, reason or s.reason) if s.open else s for s in deployment.steps)
+    deployment = msgspec.structs.replace(deployment, state=state, reason=reason, steps=left, ended_at=wall)
     draft.put(deployment)
     _forget_old(draft)
-    took = f" after {draft.now.wall - deployment.started_at:.1f} s" if deployment.started_at else ""
+    took = f" after {wall - deployment.started_at:.1f} s" if deployment.started_at else ""
     draft.event(
         f"deployment.{state}",
         f"deployment {deployment.id} {state}{took}" + (f": {reason}" if reason else ""),
@@ -177,15 +221,28 @@ def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason:
     if deployment.kind == "remove" and state == "succeeded":
         _forget(draft, project)
         return
-    failed = project.failed
-    if deployment.kind != "migrate":
-        failed = reason if state == "failed" else ""
-    revision = project.revision
-    if state == "failed" and not deployment.planned:  # its images were not found: nothing is wanted of it
-        revision = _pinned_before(draft, deployment) or revision
-    draft.put(msgspec.structs.replace(project, deployment=0, failed=failed, revision=revision))
+    draft.put(_after(draft, project, deployment))
     drain.queue(draft, deployment.project)
     begin_next(draft, deployment.project)
+
+
+def _after(draft: Draft, project: Project, ended: Deployment) -> Project:
+    """The project when its deployment has ended."""
+    failed, good, revision = project.failed, project.good, project.revision
+    if ended.kind != "migrate":
+        failed = ended.reason if ended.state == "failed" else ""
+    if ended.state == "succeeded" and ended.kind in {*RELEASES, "scale"}:
+        good = ended.revision
+    if ended.started_at and not ended.planned and ended.state != "superseded":
+        revision = _pinned_before(draft, ended) or revision  # its images were not found: nothing is wanted of it
+    return msgspec.structs.replace(
+        project,
+        deployment=0,
+        failed=failed,
+        good=good,
+        revision=revision,
+        failed_migration=ended.id if ended.kind == "migrate" and ended.state == "failed" else project.failed_migration,
+    )
 
 
 def _pinned_before(draft: Draft, deployment: Deployment) -> int:
@@ -213,11 +270,19 @@ def begin_next(draft: Draft, code: str) -> None:
     if project is None or project.deployment or not project.queue:
         return
     draft.put(msgspec.structs.replace(project, deployment=project.queue[0], queue=project.queue[1:]))
+    waiting.tell(draft, code)
     advance(draft, project.queue[0])
 
 
 def empty(draft: Draft, node: str) -> None:
-    """Begin the migrations that projects at rest owe to a draining node."""
+    """Begin the migrations that projects at rest owe to a draining node; end them when it is too late."""
+    found = draft.get(Node, node)
+    if found is None or not drain.look(draft, found):
+        for late in drain.migrations(draft, node):
+            if late.state == "waiting":
+                waiting.leave(draft, late)
+            finish(draft, late, "failed", f"the drain of {node} is over its deadline")
+        return
     for code in sorted({r.id.project for r in drain.leaving(draft, node)}):
         project = draft.get(Project, code)
         if project is not None and not project.deployment:
@@ -226,17 +291,18 @@ def empty(draft: Draft, node: str) -> None:
 
 
 def settle(draft: Draft, replica: Replica) -> None:
-    """Outside a deployment an outgoing copy has nothing to wait for once the wanted one is ready."""
+    """Outside a deployment an outgoing copy has nothing to wait for once the wanted one is ready, unless it is kept."""
     project = draft.get(Project, replica.id.project)
     if project is None or project.deployment or replica.wanted is None or replica.outgoing is None:
         return
-    steps.end_outgoing(draft, replica)
+    if draft.now.wall >= replica.kept_until or drain.is_draining(draft, replica.outgoing.node):
+        placing.end_outgoing(draft, replica)
 
 
 def _forget(draft: Draft, project: Project) -> None:
     """The project is removed; its deployments stay for the record, its named volumes stay on their nodes."""
-    for waiting in project.queue:
-        queued = draft.get(Deployment, waiting)
+    for number in project.queue:
+        queued = draft.get(Deployment, number)
         if queued is not None:
             finish(draft, queued, "cancelled", "the project was removed")
     for number in range(1, project.last_revision + 1):

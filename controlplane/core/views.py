@@ -232,6 +232,7 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
 
 def _step(step: Step) -> StepView:
     what = f"{step.replica.service}/{step.replica.index}" if step.replica else step.service
+    what += f" on {step.node}" if step.node else ""
     return StepView(
         name=f"{step.kind} {what}".strip(),
         state=step.state,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from controlplane.core import projects, rollout
-from controlplane.core.command import Deploy, Rollback, Scale
+from controlplane.core import revisions, rollout
+from controlplane.core.command import AbortRelease, Deploy, Rollback, Scale
 from protocol.spec import Mount
 from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
@@ -23,7 +23,7 @@ def test_only_so_many_ended_deployments_are_remembered(monkeypatch: pytest.Monke
 
 
 def test_only_so_many_revisions_are_kept_and_those_in_use_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projects, "REVISIONS_KEPT", 3)
+    monkeypatch.setattr(revisions, "KEPT", 3)
     world = World(("node-1", "node-2"))
     data = (Mount(kind="volume", source="data", target="/data"),)
     deployed(world, a_service(), a_service("db", mounts=data))
@@ -41,16 +41,19 @@ def test_only_so_many_revisions_are_kept_and_those_in_use_among_them(monkeypatch
     assert len(kept) <= 3 + len(used) + 1
 
 
-def test_a_rollback_does_not_wait_for_the_update_it_undoes() -> None:
+def test_a_rollback_waits_visibly_for_the_update_that_runs_and_an_abort_ends_that_at_once() -> None:
     world = World()
     deployed(world, a_service(replicas=2, health=CHECK))
     world.start_s = 1e9  # the new version never comes up
-    world.send(Deploy(spec=a_project("shop", a_service(replicas=2, image="web:2", health=CHECK))))
+    first = world.send(Deploy(spec=a_project("shop", a_service(replicas=2, image="web:2", health=CHECK))))
     world.run(5.0)
-    rolled = world.send(Rollback(project="shop"))
-    assert world.deployment(2).state == "superseded"
-    world.start_s = 0.5
+    rolled = world.send(Rollback(project="shop", revision=1))
+    waiting = world.deployment(rolled.deployment)
+    assert (waiting.state, waiting.reason) == ("waiting", f"waiting for deployment {first.deployment}")
+    assert f"waiting for deployment {first.deployment}" in rolled.warnings[0]
+    world.send(AbortRelease(deployment=first.deployment))
     world.until(lambda: world.deployment(rolled.deployment).state == "succeeded", 10.0)
+    assert world.deployment(first.deployment).state == "rolled_back"
     world.run(2.0)
     assert [a.revision for r in world.replicas() for a in r.assignments] == [1, 1]
     assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
@@ -68,13 +71,16 @@ def test_a_scale_asked_for_during_a_deploy_runs_the_images_of_that_deploy() -> N
     assert [r.wanted.revision for r in world.replicas() if r.wanted] == [2, 2, 2]
 
 
-def test_nothing_is_left_of_a_deploy_whose_image_is_not_found_nor_of_its_scale() -> None:
+def test_a_scale_that_waited_for_a_deploy_whose_image_is_not_found_scales_what_there_is() -> None:
     world = World()
     deployed(world)
     for agent in world.agents.values():
         agent.unknown.add("web:2")
     world.send(Deploy(spec=a_project("shop", a_service(image="web:2"))))
     scaled = world.send(Scale(project="shop", services={"web": 3}))
-    world.until(lambda: world.deployment(scaled.deployment).state == "failed")
-    assert world.cluster.projects["shop"].revision == 1
-    assert world.all_running(count=1)
+    world.until(lambda: world.deployment(scaled.deployment).state == "succeeded")
+    assert world.deployment(2).state == "failed"
+    assert world.all_running(count=3)
+    assert {c.want.image.split("@")[1] for a in world.agents.values() for c in a.running.values()} == {
+        world.cluster.revisions["shop", 1].pins["web"].split("@")[1]
+    }

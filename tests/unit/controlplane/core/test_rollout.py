@@ -1,32 +1,32 @@
 """Updates, scales, restarts, drains, and what interrupts them, in virtual time."""
 
 from controlplane.core.command import (
+    CancelDeployment,
     Deploy,
     DrainNode,
     Restart,
-    Rollback,
     Scale,
 )
 from controlplane.core.deployment import ENDED
+from protocol.spec import UpdateConfig
 from tests.unit.controlplane.core.world import CHECK, PortSpec, World, a_project, a_service, deployed
 
 
-def test_an_update_goes_one_by_one_and_stops_at_the_first_that_fails() -> None:
+def test_an_update_goes_one_by_one_and_goes_back_at_the_first_that_fails() -> None:
     world = World()
     deployed(world, a_service(replicas=3))
     for agent in world.agents.values():
         agent.fails["web:bad"] = "exit 1"
     number = deployed(world, a_service(replicas=3, image="web:bad"))
     deployment = world.deployment(number)
-    assert deployment.state == "failed"
+    assert deployment.state == "rolled_back"
     assert "web/1" in deployment.reason and "exit 1" in deployment.reason
-    assert [r.revision for r in world.replicas()] == [2, 1, 1]
-    assert len(world.alive(world.replicas()[0].id)) == 2, "the old one serves on beside the failed one"
-    rolled = world.send(Rollback(project="shop"))
-    world.until(lambda: world.deployment(rolled.deployment).state in ENDED)
-    assert world.deployment(rolled.deployment).state == "succeeded"
+    assert world.cluster.projects["shop"].revision == 1
     world.run(3)
+    assert [r.revision for r in world.replicas()] == [1, 1, 1]
+    assert [world.alive(r.id)[0][1] for r in world.replicas()] == [1, 1, 1], "the copies that served before serve on"
     assert all(len(world.alive(r.id)) == 1 for r in world.replicas())
+    assert not world.send(Deploy(spec=a_project("shop", a_service(replicas=3, image="web:bad")))).unchanged
 
 
 def test_an_update_never_has_fewer_than_before_when_it_starts_first() -> None:
@@ -136,26 +136,30 @@ def test_a_taken_port_gets_another_lease_on_the_same_node() -> None:
 
 def test_a_scale_after_a_failed_update_does_not_go_on_with_it() -> None:
     world = World()
-    deployed(world, a_service(replicas=3))
+    stays = UpdateConfig(failure_action="pause")
+    deployed(world, a_service(replicas=3, update=stays))
     for agent in world.agents.values():
         agent.fails["web:bad"] = "exit 1"
-    bad = a_service(replicas=3, image="web:bad")
-    deployed(world, bad)
+    bad = a_service(replicas=3, image="web:bad", update=stays)
+    failed = world.send(Deploy(spec=a_project("shop", bad)))
+    world.until(lambda: world.deployment(failed.deployment).state == "paused")
     scaled = world.send(Scale(project="shop", services={"web": 2}))
+    assert world.deployment(scaled.deployment).reason == f"waiting for deployment {failed.deployment}"
+    world.send(CancelDeployment(deployment=failed.deployment))
     world.until(lambda: world.deployment(scaled.deployment).state in ENDED)
+    assert world.deployment(failed.deployment).state == "cancelled"
     assert world.deployment(scaled.deployment).state == "succeeded"
-    assert [r.revision for r in world.replicas()] == [3, 1]
-    world.send(Scale(project="shop", services={"web": 3}))
-    world.run(10)
+    assert [r.revision for r in world.replicas()] == [3, 3]
     assert not world.send(Deploy(spec=a_project("shop", bad))).unchanged, "it is not what runs"
 
 
-def test_a_failed_update_leaves_the_copy_that_serves_alone_when_its_agent_gives_up() -> None:
+def test_a_paused_update_leaves_the_copy_that_serves_alone_when_its_agent_gives_up() -> None:
     world = World()
-    deployed(world, a_service(replicas=1))
+    stays = UpdateConfig(failure_action="pause")
+    deployed(world, a_service(replicas=1, update=stays))
     for agent in world.agents.values():
         agent.fails["web:bad"] = "exit 1"
-    deployed(world, a_service(replicas=1, image="web:bad"))
+    world.send(Deploy(spec=a_project("shop", a_service(replicas=1, image="web:bad", update=stays))))
     world.run(60)
     replica = world.replicas()[0]
     assert replica.failed and replica.epoch == 2

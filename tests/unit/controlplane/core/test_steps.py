@@ -8,14 +8,14 @@ from controlplane.core.replica import Replica
 from protocol.spec import Dependency, Mount, PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
-FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
+FIXED = a_service(image="web@sha256:1", ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
 
 
 def _waiting_copy(names: tuple[str, ...] = ("node-1",)) -> World:
     """A stop-first update whose new copy waits for the end of the old one."""
     world = World(names)
     deployed(world, FIXED)
-    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"))))
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "2"}))))
     assert _only(world).wanted.hold  # type: ignore[union-attr]
     return world
 
@@ -35,7 +35,7 @@ def test_a_removal_does_not_wait_for_a_copy_that_never_was() -> None:
 
 def test_another_update_does_not_wait_for_a_copy_that_never_was() -> None:
     world = _waiting_copy()
-    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:3"))))
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "3"}))))
     world.until(lambda: world.all_running(count=1), 5.0)
     world.run(6.0)
     wanted = _only(world).wanted
@@ -123,7 +123,7 @@ def test_a_removal_does_not_wait_for_a_copy_that_was_let_start_in_the_same_decis
     (node,) = {where for _, _, where in world.states()}
     world.abort(node)
     world.run(1.0)
-    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"), api)))
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "2"}), api)))
     world.until(lambda: any(r.wanted and r.wanted.hold for r in world.replicas()), 5.0)
     world.send(RemoveProject(project="shop"))
     world.until(lambda: not world.cluster.projects, 20.0)

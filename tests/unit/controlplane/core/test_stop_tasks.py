@@ -7,7 +7,7 @@ from controlplane.core.command import Deploy, RemoveProject
 from protocol.spec import PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service
 
-FIXED = a_service(ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
+FIXED = a_service(image="web@sha256:1", ports=(PortSpec(container=80, host_from=8080, host_to=8080),))
 
 
 def _half_replaced() -> tuple[World, str]:
@@ -18,7 +18,7 @@ def _half_replaced() -> tuple[World, str]:
     world.run(6.0)
     node = world.states()[0][2]
     world.cut(node)
-    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:2"))))
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "2"}))))
     world.until(lambda: any(r.outgoing and r.outgoing.ending for r in world.replicas()), 20.0)
     return world, node
 
@@ -33,7 +33,7 @@ def test_a_removal_ends_the_stop_that_nobody_waits_for() -> None:
 
 def test_another_update_ends_the_stop_that_nobody_waits_for() -> None:
     world, node = _half_replaced()
-    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, image="web@sha256:3"))))
+    world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "3"}))))
     world.run(1.0)
     world.connect(node)
     world.run(20.0)
