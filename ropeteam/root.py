@@ -51,6 +51,7 @@ for command in (
     tokens.token,
     deploying.plan,
     deploying.deploy,
+    deploying.compose_group,
     looking.ls,
     looking.ps,
     looking.events,

@@ -7,6 +7,7 @@ import msgspec
 
 from composefile.errors import ComposeError
 from composefile.read import Compose, read
+from composefile.sourcemap import in_sources
 from controlplane.web.answers import Rejected
 from controlplane.web.call import Call, decode, one_of
 from protocol.api import DeployRequest
@@ -33,7 +34,8 @@ async def asked(call: Call, code: str) -> Asked:
     """The body as a project's Compose file (YAML, the same written as JSON, or a JSON DeployRequest), and the strategy
     for this dispatch.
 
-    Raises Rejected: bad_request for the request itself, invalid (422) with every error of the file.
+    Errors and warnings name the files that the request's source map names. Raises Rejected: bad_request for the
+    request itself, invalid (422) with every error of the file.
     """
     wanted = await _request(call)
     strategy = call.choice("strategy", STRATEGIES) or one_of("strategy", wanted.strategy, STRATEGIES)
@@ -42,7 +44,8 @@ async def asked(call: Call, code: str) -> Asked:
     except ComposeError as error:
         count = len(error.problems)
         message = f"the Compose file has {count} error{'s' if count != 1 else ''}; nothing was changed"
-        raise Rejected("invalid", message, *error.problems) from error
+        raise Rejected("invalid", message, *in_sources(error.problems, wanted.sources)) from error
+    compose = msgspec.structs.replace(compose, warnings=in_sources(compose.warnings, wanted.sources))
     return Asked(compose=compose, source=wanted.compose, strategy=cast(Strategy, strategy) if strategy else None)
 
 

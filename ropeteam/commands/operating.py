@@ -1,14 +1,17 @@
 """Commands that operate a project; each makes a deployment and waits for it unless `--detach`."""
 
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
 from ropeteam.output import Format, note, print_json, print_lines
 from ropeteam.session import client, reads, talks
+
+if TYPE_CHECKING:
+    from protocol.api import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,17 +120,22 @@ def operate(
     timeout: str,
     form: Format,
     query: dict[str, str | int] | None = None,
+    told: "Sequence[Problem]" = (),
 ) -> None:
-    """Ask for an operation, wait for its deployment unless `detach`, and print the outcome on stdout."""
+    """Ask for an operation, wait for its deployment unless `detach`, and print the outcome on stdout.
+
+    `told`: warnings that were shown before.
+    """
     from protocol.api import DeployAnswer
     from ropeteam.asking import seconds
+    from ropeteam.complaint import warnings
     from ropeteam.follow import follow, outcome
 
     timeout_s, began = seconds(timeout, "--timeout"), time.monotonic()
     center = client(context)
     accepted = center.send(method, path, DeployAnswer, body, query)
-    for warning in accepted.warnings:
-        note(f"warning: {warning.message} {warning.fix}".rstrip())
+    for line in warnings("compose.yaml", accepted.warnings, told):
+        note(line)
     made = accepted.deployment
     if made is None or accepted.unchanged:
         print_json(accepted) if form == "json" else print_lines(

@@ -10,6 +10,7 @@ import pytest
 
 from protocol.api import (
     Candidate,
+    DeployRequest,
     JoinTokenAnswer,
     NodeTask,
     Page,
@@ -162,6 +163,8 @@ def test_restart_rollback_and_rm_ask_for_what_was_said(rope: Rope, api: FakeApi)
     assert [json.loads(a.body or b"{}") for a in api.asked] == [{"services": ["web"]}, {"revision": 3}, {}]
 
 
+FILE = "name: shop\nservices: {web: {image: 'nginx:1'}}\n"
+
 PLAN = PlanAnswer(
     project="shop",
     unchanged=False,
@@ -180,7 +183,7 @@ PLAN = PlanAnswer(
 
 def test_plan_shows_the_ranking_and_exits_with_3_when_asked(rope: Rope, api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
-    file.write_text("services: {}")
+    file.write_text(FILE)
     api.on("POST projects/shop/plan", PLAN)
     ran = rope("plan", "-f", str(file), "-p", "shop")
     assert ran.code == 0
@@ -193,7 +196,7 @@ def test_every_option_is_a_variable_too(
     rope: Rope, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "compose.yaml"
-    file.write_text("services: {}")
+    file.write_text(FILE)
     api.on("POST projects/shop/plan", PLAN)
     for name, value in {"FILE": str(file), "PROJECT": "shop", "EXIT_CODE": "1"}.items():
         monkeypatch.setenv(f"ROPE_PLAN_{name}", value)
@@ -204,7 +207,7 @@ def test_on_a_terminal_a_deploy_asks_about_stops_and_warns_once(
     rope: Rope, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "compose.yaml"
-    file.write_text("services: {}")
+    file.write_text(FILE)
     asked: list[str] = []
 
     def agree(question: str, **_: object) -> bool:
@@ -223,7 +226,7 @@ def test_on_a_terminal_a_deploy_asks_about_stops_and_warns_once(
 
 def test_a_compose_file_with_errors_is_told_line_by_line(rope: Rope, api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
-    file.write_text("services: {}")
+    file.write_text(FILE)
     problem = Problem(message="not supported", field="services.web.links", line=4, column=5, fix="Remove it.")
     api.refuse("PUT projects/shop", 422, "the Compose file has 1 error; nothing was changed", problem)
     ran = rope("deploy", "-f", str(file), "-p", "shop")
@@ -232,12 +235,13 @@ def test_a_compose_file_with_errors_is_told_line_by_line(rope: Rope, api: FakeAp
 
 
 def test_deploy_reads_stdin(rope: Rope, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"name: shop\nservices: {}\n")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FILE.encode())))
     api.on("PUT projects/shop", accepted(), status=202)
     assert rope("deploy", "-f", "-", "--strategy", "affinity", "-d").code == 0
-    assert api.asked[0].body == b"name: shop\nservices: {}\n"
+    sent = msgspec.json.decode(api.asked[0].body, type=DeployRequest)
+    assert sent.compose == "name: shop\nservices:\n  web:\n    image: nginx:1\n"
+    assert sent.sources is not None and sent.sources.files == ("stdin",)
     assert api.asked[0].query == "strategy=affinity"
-    assert api.asked[0].headers["content-type"] == "application/yaml"
 
 
 def test_not_signed_in_says_what_to_set(rope: Rope, api: FakeApi) -> None:
