@@ -15,7 +15,7 @@ from protocol.messages import PROTOCOL, StopConfirmed
 
 def open_session(draft: Draft, command: OpenSession) -> Opened:
     """Give a proved agent its session: a new epoch, and its inventory written down before anything is sent."""
-    node = next((n for n in draft.all(Node) if n.agent_id == command.agent_id), None)
+    node = draft.base.agent(command.agent_id)
     if node is None:
         raise Refused("gone", "this node was removed", "agent_id")
     hello = command.hello
