@@ -108,6 +108,14 @@ def event_line(event: EventView) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}  {event.text}"
 
 
+def event_lines(event: EventView) -> Iterator[str]:
+    """The same, and below an alarm the last lines of the log that came with it."""
+    yield event_line(event)
+    tail = event.data.get("log_tail")
+    if event.kind == "alarm" and isinstance(tail, list):
+        yield from (f"    | {line}" for line in tail)
+
+
 def moment(text: str) -> datetime:
     """The API's time."""
     return datetime.fromisoformat(text)

@@ -141,6 +141,8 @@ def _tell(draft: Draft, replica: Replica, old: Assignment, new: Assignment, repo
     if new.health != old.health and new.health in ("healthy", "unhealthy"):
         detail = f": {new.reason}" if new.health == "unhealthy" and new.reason else ""
         lines.append((f"replica.{new.health}", f"{replica.id} {new.health} {place}{detail}"))
+    if new.gave_up and not old.gave_up:
+        lines.append(("alarm", f"{replica.id} is given up on {new.node}: {new.reason or 'no reason given'}"))
     cause = 0 if lines and _begins_story(draft, replica, old) else replica.cause
     for kind, text in lines:
         seq = draft.event(

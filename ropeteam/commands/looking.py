@@ -89,7 +89,7 @@ def ps(context: click.Context, project: str | None, form: Format) -> None:
 def events(context: click.Context, follow: bool, project: str, node: str, lines: int, form: Format) -> None:
     """Show the journal: what happened, to what, when."""
     from protocol.api import EventView, Page
-    from ropeteam.rows import event_line
+    from ropeteam.rows import event_lines
     from ropeteam.stream import Wanted, live
 
     def show(event: EventView) -> None:
@@ -99,7 +99,7 @@ def events(context: click.Context, follow: bool, project: str, node: str, lines:
             case "name":
                 print(event.seq, flush=True)
             case "table":
-                print_lines([event_line(event)])
+                print_lines(event_lines(event))
 
     center = client(context)
     page = center.get("events", Page, limit=max(1, lines), project=project, node=node)

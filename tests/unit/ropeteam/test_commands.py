@@ -264,3 +264,12 @@ def test_an_option_wins_over_the_variable(place: str, rope: Rope, api: FakeApi) 
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...], rope: Rope) -> None:
     assert rope(*arguments).code == Exit.USAGE
+
+
+def test_an_alarm_shows_the_last_lines_it_came_with(rope: Rope, api: FakeApi) -> None:
+    tail = {"log_tail": ["no database\x1b[31m", "bye"]}
+    told = event(3, "shop/web/1 is given up on node-1: exited with code 1", kind="alarm", data=tail)
+    api.on("GET events", Page(events=(event(2, data=tail), told), next_after=3))
+    lines = rope("events").out.splitlines()
+    assert [line.strip() for line in lines[2:]] == ["| no database\\x1b[31m", "| bye"]
+    assert len(lines) == 4 and "\x1b" not in "".join(lines)
