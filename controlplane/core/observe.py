@@ -19,7 +19,9 @@ _TASK_STATE = {
 
 TAIL_LINES = 50
 TAIL_LINE = 500
-"""Last lines of a container kept with an event, and characters of each (`ContainerReport.log_tail`)."""
+WORDS_LAST = 3
+"""Last lines of a container kept with an event, characters of each (`ContainerReport.log_tail`), and how many of them
+are in the reason of a job that failed."""
 
 _CLOCK_SLACK_S = 2.0
 """A start told this much later than the known one is another start, not a late frame."""
@@ -102,7 +104,7 @@ def _updated(old: Assignment, report: ContainerReport, wall: float) -> Assignmen
         fresh = restarted or not old.running_since or (report.up_s > 0 and started > old.running_since + _CLOCK_SLACK_S)
         running_since = started if fresh else old.running_since
     return msgspec.structs.replace(
-        moved(old, report.state, wall, report.reason[:500]),
+        moved(old, report.state, wall, _reason(report)),
         health=report.health,
         code=report.code,
         state_seq=report.state_seq,
@@ -112,6 +114,13 @@ def _updated(old: Assignment, report: ContainerReport, wall: float) -> Assignmen
         gave_up=report.gave_up,
         running_since=running_since,
     )
+
+
+def _reason(report: ContainerReport) -> str:
+    """What the agent says; of a job that failed also its last words, which say more than its exit code."""
+    if report.state != "failed" or report.gave_up or not report.log_tail:
+        return report.reason[:500]
+    return f"{report.reason[:200]}: {' | '.join(line.strip() for line in report.log_tail[-WORDS_LAST:])}"[:500]
 
 
 def _exit_code(old: Assignment, report: ContainerReport) -> int | None:

@@ -6,19 +6,21 @@
 | interrupted | the node of a replica is offline and the replica is not yet placed elsewhere                         |
 | failed      | a replica was given up for good, or the last deployment failed                                       |
 | stopped     | no replica is wanted, or every wanted one ended as it should                                         |
-| degraded    | a replica is not ready                                                                               |
+| degraded    | a replica is not ready; what depends on it is named beside it                                        |
 | running     | every replica is ready                                                                               |
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from controlplane.core import chains, jobs
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.project import Project, ProjectState, service_of
 from controlplane.core.replica import Assignment, Replica, is_ready
-from protocol.spec import ServiceSpec
+from protocol.spec import Condition, ServiceSpec
 
 _WORST = ("interrupted", "failed", "pending", "stopped", "stopping", "assigned", "pulling", "starting", "running")
 
@@ -36,7 +38,8 @@ def standing(cluster: Cluster, project: Project, wall: float) -> Standing:
     bad = [r for r in replicas if not ready(cluster, r, wall)]
     running = cluster.deployments.get(project.deployment)
     state = _word(project, running, replicas, bad)
-    parts = [_counted(replicas, bad), *_troubles(cluster, bad)]
+    behind = _behind(cluster, project, bad)
+    parts = [*_counted(replicas, bad), *_troubles(cluster, bad, behind), *_sayings(behind)]
     match state:
         case "deploying":
             parts.insert(0, _under_way(running))
@@ -105,16 +108,58 @@ def _word(
     return "degraded" if bad else "running"
 
 
-def _counted(replicas: Sequence[Replica], bad: Sequence[Replica]) -> str:
+def _counted(replicas: Sequence[Replica], bad: Sequence[Replica]) -> list[str]:
+    """How many serve of those that shall, and how many jobs are done."""
     if not replicas:
-        return ""
+        return []
     checked = any(a.health != "none" for r in replicas for a in r.assignments)
-    return f"{len(replicas) - len(bad)} of {len(replicas)} {'healthy' if checked else 'running'}"
+    done = sum(jobs.has_completed(r) for r in replicas)
+    serving = len(replicas) - done
+    counted = f"{serving - len(bad)} of {serving} {'healthy' if checked else 'running'}"
+    return [counted] if not done else [counted, f"{done} completed"]
 
 
-def _troubles(cluster: Cluster, bad: Iterable[Replica]) -> list[str]:
-    """The worst replica in words, and how many more there are."""
-    ranked = sorted(bad, key=lambda r: (_rank(r), r.id))
+class _Behind(NamedTuple):
+    """A service that others wait for or need, and how: `db`, `is not healthy`, {`api`, `web`}."""
+
+    service: str
+    how: str
+    dependents: frozenset[str]
+
+
+_LACKS: dict[Condition, str] = {
+    "service_started": "is not up",
+    "service_healthy": "is not healthy",
+    "service_completed_successfully": "has not completed",
+}
+
+
+def _behind(cluster: Cluster, project: Project, bad: Sequence[Replica]) -> list[_Behind]:
+    """Services with a replica that is not ready, and those that directly depend on them, chains first to last."""
+    revision = cluster.revisions.get((project.code, project.revision))
+    services = revision.spec.services if revision is not None else {}
+    if not bad or not any(s.depends_on for s in services.values()):
+        return []
+    depths = chains.depths(services)
+    found = []
+    for name in sorted({r.id.service for r in bad} & services.keys(), key=lambda name: (depths[name], name)):
+        waiting: dict[str, set[str]] = {}
+        for other, needed in chains.needed_by(services, name).items():
+            waiting.setdefault(_LACKS[needed.condition], set()).add(other)
+        found += [_Behind(name, how, frozenset(names)) for how, names in sorted(waiting.items())]
+    return found
+
+
+def _sayings(behind: Sequence[_Behind]) -> list[str]:
+    """`api, web: db is not healthy`; only what begins a chain of troubles, the rest follows from it."""
+    late = {name for one in behind for name in one.dependents}
+    return [f"{', '.join(sorted(b.dependents))}: {b.service} {b.how}" for b in behind if b.service not in late]
+
+
+def _troubles(cluster: Cluster, bad: Iterable[Replica], behind: Sequence[_Behind]) -> list[str]:
+    """The worst replica in words, and how many more there are. What only waits for others is not the worst."""
+    late = {name for one in behind for name in one.dependents}
+    ranked = sorted(bad, key=lambda r: (r.id.service in late, _rank(r), r.id))
     if not ranked:
         return []
     told = _trouble(cluster, ranked[0])

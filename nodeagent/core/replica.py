@@ -269,7 +269,9 @@ def _ended(item: Assignment, want: DesiredReplica, have: Container, now: float, 
     reason = exit_reason(have)
     ended = restart.ending(want.spec, have.exit_code, trials.restarts)
     if ended:
-        item.trials = msgspec.structs.replace(trials, ended=ended, reason=reason, failed_run=run)
+        item.trials = msgspec.structs.replace(
+            trials, ended=ended, reason=reason, failed_run=run, tail=(), tail_due=ended == "failed"
+        )
     elif forgiven:
         item.trials = msgspec.structs.replace(trials, failed_run=run, not_before=now, reason=reason)
     else:

@@ -55,7 +55,7 @@ def report_of(item: Assignment, *, pulling: bool, waits_for: str = "") -> Contai
         code=code,
         reason=reason[:REASON_MAX],
         gave_up=gave_up,
-        log_tail=trials.tail if gave_up else (),
+        log_tail=trials.tail if gave_up or (state == "failed" and trials.ended) else (),
     )
 
 
@@ -79,7 +79,8 @@ def _state(item: Assignment, *, pulling: bool) -> ReplicaState:
     if have is not None and have.status in ("running", "paused"):
         return "running"
     if trials.ended:
-        return trials.ended
+        waits = trials.tail_due and have is not None  # a job's last lines are told together with its end
+        return "running" if waits else trials.ended
     if trials.gave_up or trials.reason:
         return "failed"
     if have is None:

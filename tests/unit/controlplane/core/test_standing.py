@@ -7,7 +7,7 @@ from controlplane.core.deployment import Deployment, Step
 from controlplane.core.replica import Replica
 from controlplane.core.standing import Standing, reason_of, standing
 from protocol.names import ReplicaId
-from protocol.spec import Mount, ServiceSpec
+from protocol.spec import Dependency, Mount, ServiceSpec
 from tests.unit.controlplane.sample_cluster import WALL, assignment, cluster, node, project, replica, revision, shop
 
 DB = ServiceSpec(name="db", image="db:1", mounts=(Mount(kind="volume", source="data", target="/data"),))
@@ -90,6 +90,45 @@ def test_no_wanted_replica_is_stopped() -> None:
 def test_jobs_that_ended_well_are_stopped_and_not_degraded() -> None:
     job = replica(1, "node-1", state="stopped", exit_code=0, health="none")
     assert stands(shop([job])) == Standing(state="stopped", message="every replica ended as it should")
+
+
+def a_chain(*replicas: Replica) -> Cluster:
+    """web needs api, which needs a healthy db and a completed job."""
+    needs_db = Dependency(condition="service_healthy")
+    needs_job = Dependency(condition="service_completed_successfully")
+    services = (
+        ServiceSpec(name="db", image="db:1"),
+        ServiceSpec(name="migrate", image="app:1", restart="no", depends_on={"db": needs_db}),
+        ServiceSpec(name="api", image="app:1", depends_on={"db": needs_db, "migrate": needs_job}),
+        ServiceSpec(name="web", image="web:1", depends_on={"api": Dependency()}),
+    )
+    return cluster(node("node-1", 1), project(), revision(*services), *replicas)
+
+
+def test_what_depends_on_the_one_that_is_down_is_named() -> None:
+    down = replica(1, "node-1", service="db", health="unhealthy", reason="no answer")
+    job = replica(1, "node-1", service="migrate", state="stopped", exit_code=0, health="none")
+    others = [replica(1, "node-1", service=name) for name in ("api", "web")]
+    assert stands(a_chain(down, job, *others)) == Standing(
+        state="degraded",
+        message="2 of 3 healthy; 1 completed; db/1 on node-1 unhealthy: no answer; api, migrate: db is not healthy",
+    )
+
+
+def test_what_only_waits_is_not_the_worst() -> None:
+    down = replica(1, "node-1", service="db", state="starting", health="starting")
+    waits = replica(1, "node-1", service="api", state="assigned", health="none", reason="waits for db/1 to be healthy")
+    got = stands(a_chain(down, waits))
+    assert got.message == "0 of 2 healthy; db/1 on node-1 starting (and 1 more); api, migrate: db is not healthy"
+
+
+def test_a_job_that_failed_is_what_others_wait_for() -> None:
+    job = replica(1, "node-1", service="migrate", state="failed", exit_code=3, health="none", reason="exit 3")
+    got = stands(a_chain(replica(1, "node-1", service="db"), job))
+    assert got == Standing(
+        state="degraded",
+        message="1 of 2 healthy; migrate/1 on node-1 failed: exit 3; api: migrate has not completed",
+    )
 
 
 def test_a_job_that_ended_badly_is_degraded() -> None:

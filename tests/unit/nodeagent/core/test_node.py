@@ -122,6 +122,19 @@ def test_a_job_that_ended_is_not_done_again_when_its_container_was_pruned() -> N
     assert again.running() == {a_ref()}, "another specification is another job"
 
 
+def test_a_job_that_failed_tells_its_last_lines_together_with_its_end() -> None:
+    node = VirtualNode()
+    node.start(a_want(restart="no"))
+    node.run(1)
+    node.exit(a_ref(), 3)
+    node.run(5)
+    assert (report := node.report(a_ref())) is not None
+    assert (report.state, report.exit_code, report.gave_up) == ("failed", 3, False)
+    assert report.log_tail and node.done(Start) == 1
+    told = [r for m in node.sent if isinstance(m, Observed) for r in m.containers if r.state == "failed"]
+    assert told and all(r.log_tail for r in told)
+
+
 def test_on_failure_with_a_limit() -> None:
     node = VirtualNode()
     node.crashing.add(a_ref())
