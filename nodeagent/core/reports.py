@@ -113,6 +113,7 @@ class Reports:
         self.seq = seq
         """The highest number given; grows for ever."""
         self._current: dict[ContainerRef, ContainerReport] = {}
+        self._started: dict[ContainerRef, float] = {}
         self._unsent: dict[ContainerRef, None] = {}
 
     @property
@@ -120,16 +121,21 @@ class Reports:
         """True when the Center has not been told everything."""
         return bool(self._unsent)
 
-    def update(self, ref: ContainerRef, report: ContainerReport | None) -> None:
-        """Take in a fresh report without number, or None when there is nothing left to report on."""
+    def update(self, ref: ContainerRef, report: ContainerReport | None, started_at: float = 0.0) -> None:
+        """Take in a fresh report without number, or None when there is nothing left to report on. `started_at`: of its
+        container, wall seconds: a new start is news, though the report is as before.
+        """
         known = self._current.get(ref)
         if report is None:
             if known is not None:
                 del self._current[ref]
+                del self._started[ref]
                 self._unsent[ref] = None
             return
-        if known is not None and msgspec.structs.replace(known, state_seq=0) == report:
+        same = self._started.get(ref) == started_at
+        if same and known is not None and msgspec.structs.replace(known, state_seq=0) == report:
             return
+        self._started[ref] = started_at
         self.seq += 1
         self._current[ref] = msgspec.structs.replace(report, state_seq=self.seq)
         self._unsent[ref] = None

@@ -76,7 +76,8 @@ class Voice:
         """Bring the reports up to date and send what changed; answers when to speak again (monotonic seconds)."""
         for ref, item in self._items.items():
             under_way = item.want is not None and item.want.image in pulling
-            self._reports.update(ref, report_of(item, pulling=under_way, waits_for=waits.get(ref, "")))
+            report = report_of(item, pulling=under_way, waits_for=waits.get(ref, ""))
+            self._reports.update(ref, report, item.have.started_at if item.have is not None else 0.0)
         for ref in self._reports.refs():
             if ref not in self._items:
                 self._reports.update(ref, None)

@@ -71,3 +71,18 @@ def test_a_late_end_of_a_former_session_ends_nothing() -> None:
     voice.welcomed()
     assert not voice.hang_up(1) and voice.open
     assert voice.hang_up(2) and not voice.open
+
+
+def test_a_new_start_is_told_when_nothing_else_differs() -> None:
+    """The look after a restart may fail; the next one shows the container as before but for its start."""
+    voice, items = a_voice(1)
+    out: list[Action] = []
+    voice.greet(1, out, WALL, engine_ok=True)
+    voice.welcomed()
+    voice.speak(out, set(), {}, Now(10.0, WALL), engine_ok=True)
+    items[a_ref(1)].have = a_container(a_want(1), container_id="c1", started_at=WALL - 2)
+    voice.speak(out, set(), {}, Now(20.0, WALL), engine_ok=True)
+    frames = [m for m in said(out) if isinstance(m, Observed)]
+    assert [report.up_s for frame in frames for report in frame.containers] == [65.0, 2.0]
+    voice.speak(out, set(), {}, Now(30.0, WALL + 10), engine_ok=True)
+    assert len([m for m in said(out) if isinstance(m, Observed)]) == 2, "it is told once"
