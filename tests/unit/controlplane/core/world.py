@@ -63,6 +63,8 @@ class Agent:
         self.linked = True
         self.fails: dict[str, str] = {}
         """Image -> reason: containers of it fail."""
+        self.sick: set[str] = set()
+        """Images whose containers run and fail their health check."""
         self.images: dict[str, str] = {}
         """Image -> pin; others resolve to `<name>@sha256:…`."""
         self.unknown: set[str] = set()
@@ -294,7 +296,8 @@ class World:
             container.started_at = self.mono
         else:
             container.state = "running"
-            container.health = "healthy" if container.want.spec.health else "none"
+            sick = container.want.spec.image in agent.sick
+            container.health = ("unhealthy" if sick else "healthy") if container.want.spec.health else "none"
 
     def _answer(self, agent: Agent, number: str) -> None:
         task = self.cluster.tasks[number]
