@@ -8,6 +8,11 @@ from controlplane.core.draft import Draft
 from controlplane.core.replica import is_ready, ref
 from controlplane.core.task import Task
 
+TOLD_S = 10.0
+"""A task that is done means that the new process runs; its report follows at once. When it says after so long that it
+was started before, the clock of its node was set in between.
+"""
+
 
 def begin(draft: Draft, deployment: Deployment, step: Step) -> Step:
     """Order it; a replica that does not run is left alone."""
@@ -46,6 +51,7 @@ def progress(draft: Draft, deployment: Deployment, step: Step) -> Step:
         return step
     if wanted.gave_up or (wanted.state == "failed" and wanted.since > task.ended_at):
         return step.ended("failed", draft.now.wall, f"{replica.id} failed on {wanted.node}: {wanted.reason}")
-    if wanted.state == "running" and wanted.running_since < step.started_at - 1.0:
+    reported = wanted.running_since >= step.started_at - 1.0 or draft.now.wall >= task.ended_at + TOLD_S
+    if wanted.state == "running" and not reported:
         return step  # its new start is not reported yet
     return step.ended("done", draft.now.wall) if is_ready(wanted, spec, draft.now.wall) else step
