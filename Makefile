@@ -4,11 +4,13 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 TOOLS := .venv/bin/ruff
 YES ?=
+MINUTES ?= 5
+FRAMES ?= 1000000
 # Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
-LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation browser docker))
+LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
+.PHONY: help setup check test unit simulate torture torture-docker fuzz loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +37,15 @@ unit: $(TOOLS) ## unit tests
 
 simulate: $(TOOLS) ## 500 seeds of one simulated hour each
 	$(PYTHON) -m tests.simulation --seeds 500 --minutes 60
+
+torture: $(TOOLS) ## kill, stop and fill real processes while people work (MINUTES=20; SEED=n plays one again)
+	nice -n 10 $(PYTHON) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+torture-docker: $(TOOLS) ## power losses, cuts, kills on four hosts with real Docker Engines (MINUTES=20; needs root)
+	nice -n 10 $(PYTHON) -m tests.torture.real --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(TOOLS) ## hostile frames, Compose files and more against the parsers (FRAMES=1000000)
+	nice -n 10 $(PYTHON) -m tests.fuzz --frames $(FRAMES) $(if $(SEED),--seed $(SEED))
 
 loopback: $(TOOLS) ## real sockets, fake Docker
 	$(PYTEST) -q tests/loopback
