@@ -3,7 +3,7 @@
 Tables only. Called by the readers of those parts, and by `keys.markdown`.
 """
 
-from composefile.rules import Rules, not_yet, refused, supported
+from composefile.rules import Rules, ignored, not_yet, refused, supported
 
 _SWARM_LABELS = "labels of a Swarm service have no place here"
 
@@ -16,7 +16,7 @@ DEPLOY: Rules = {
     "endpoint_mode": not_yet(),
     "update_config": supported("how an update goes; see below"),
     "rollback_config": supported("how a rollback goes; without it as an update"),
-    "restart_policy": not_yet("Use restart: of the service."),
+    "restart_policy": supported("the same as restart; see below"),
 }
 
 _UPDATE: Rules = {
@@ -39,6 +39,13 @@ ROLLBACK: Rules = {
     **_UPDATE,
     "failure_action": supported("pause or continue; pause unless given"),
     "max_failure_ratio": supported("share of replicas that may fail, 0 to 1; 0 unless given"),
+}
+
+RESTART_POLICY: Rules = {
+    "condition": supported("none, on-failure or any; any unless given"),
+    "max_attempts": supported("with on-failure: give up after so many restarts"),
+    "delay": ignored("the agent waits longer after each failure, up to a minute"),
+    "window": ignored("the agent counts failures anew after 10 stable minutes"),
 }
 
 RESOURCES: Rules = {
@@ -218,6 +225,7 @@ TABLES: dict[str, Rules] = {
     "deploy": DEPLOY,
     "deploy.update_config": UPDATE,
     "deploy.rollback_config": ROLLBACK,
+    "deploy.restart_policy": RESTART_POLICY,
     "deploy.resources": RESOURCES,
     "deploy.resources.limits": LIMITS,
     "deploy.resources.reservations": RESERVATIONS,

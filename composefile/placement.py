@@ -139,32 +139,43 @@ def read_resources(field: Field) -> Resources:
     entries = field.entries(inner.RESOURCES)
     limits = entries.read("limits", _read_limits, Resources())
     reserved = entries.read("reservations", _read_reservations, Resources())
-    if limits.cpus_limit and reserved.cpus_reserved > limits.cpus_limit:
-        field.error(
-            f"{reserved.cpus_reserved:g} CPUs are reserved, but the limit is {limits.cpus_limit:g}", "Raise the limit."
-        )
-    if limits.memory_limit and reserved.memory_reserved > limits.memory_limit:
-        field.error("more memory is reserved than the limit allows", "Raise limits.memory.")
-    return msgspec.structs.replace(
+    found = msgspec.structs.replace(
         limits, cpus_reserved=reserved.cpus_reserved, memory_reserved=reserved.memory_reserved
     )
+    check_resources(field, found)
+    return found
 
 
-def _cpus(field: Field) -> float:
+def check_resources(field: Field, found: Resources) -> None:
+    """Note a reservation above its limit."""
+    if found.cpus_limit and found.cpus_reserved > found.cpus_limit:
+        message = f"{found.cpus_reserved:g} CPUs are reserved, but the limit is {found.cpus_limit:g}"
+        field.error(message, "Raise the limit.")
+    if found.memory_limit and found.memory_reserved > found.memory_limit:
+        field.error("more memory is reserved than the limit allows", "Raise the limit.")
+
+
+def read_cpus(field: Field) -> float:
+    """Cores."""
     return field.number(0.01, 1024)
+
+
+def read_pids(field: Field) -> int:
+    """Processes; 0 for -1, which is no limit."""
+    return max(0, field.integer(-1, 4_194_304))
 
 
 def _read_limits(field: Field) -> Resources:
     entries = field.entries(inner.LIMITS)
     return Resources(
-        cpus_limit=entries.read("cpus", _cpus, 0.0),
+        cpus_limit=entries.read("cpus", read_cpus, 0.0),
         memory_limit=entries.read("memory", lambda f: read_size(f, MEMORY_MIN), 0),
-        pids_limit=max(0, entries.read("pids", lambda f: f.integer(-1, 4_194_304), 0)),
+        pids_limit=entries.read("pids", read_pids, 0),
     )
 
 
 def _read_reservations(field: Field) -> Resources:
     entries = field.entries(inner.RESERVATIONS)
     return Resources(
-        cpus_reserved=entries.read("cpus", _cpus, 0.0), memory_reserved=entries.read("memory", read_size, 0)
+        cpus_reserved=entries.read("cpus", read_cpus, 0.0), memory_reserved=entries.read("memory", read_size, 0)
     )

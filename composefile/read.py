@@ -77,7 +77,10 @@ def _project(root: Field, project: str) -> ProjectSpec:
         references.check_networks(draft.spec, draft.entries, networks)
         references.check_volumes(draft.entries, volumes)
         combinations.check(draft)
-    parts = {name: (draft.spec, draft.entries) for name, draft in drafts.items()}
+    parts = {
+        name: references.Part(spec=draft.spec, entries=draft.entries, says_restart=draft.says_restart)
+        for name, draft in drafts.items()
+    }
     references.check_services(parts)
     services = references.settle(parts)
     used = {network for spec in services.values() for network in spec.networks}

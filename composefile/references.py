@@ -21,6 +21,14 @@ from protocol.spec import Condition, Dependency, ServiceSpec
 _COMPLETED = "service_completed_successfully"
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One service as the checks across services see it. `says_restart`: the file says when it is restarted."""
+
+    spec: ServiceSpec
+    entries: Entries
+    says_restart: bool
+
+
 def read_depends_on(field: Field) -> dict[str, Dependency]:
     """Service -> what is needed of it; whether it exists is checked by `check_services`."""
     if field.is_list:
@@ -44,23 +52,23 @@ def _condition(field: Field) -> str:
     return field.choice("service_started", "service_healthy", _COMPLETED)
 
 
-def check_services(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> None:
+def check_services(services: Mapping[str, Part]) -> None:
     """Note every `depends_on` that names no service, waits for what cannot come, or goes in a circle."""
-    for name, (spec, entries) in services.items():
-        field = entries.get("depends_on")
+    for name, part in services.items():
+        field = part.entries.get("depends_on")
         if field is None:
             continue
-        for other, needed in spec.depends_on.items():
+        for other, needed in part.spec.depends_on.items():
             at = _part(field, other)
             if other == name:
                 at.error("a service cannot wait for itself", "Remove it.")
             elif other not in services:
                 _note_missing(at, other, needed, services)
             else:
-                _check_condition(at, other, needed, *services[other])
-    cycle = find_cycle({name: tuple(spec.depends_on) for name, (spec, _) in services.items()})
+                _check_condition(at, other, needed, services[other])
+    cycle = find_cycle({name: tuple(part.spec.depends_on) for name, part in services.items()})
     if cycle:
-        field = services[cycle[0]][1].get("depends_on")
+        field = services[cycle[0]].entries.get("depends_on")
         if field is not None:
             path = " → ".join(printable(name) for name in cycle)
             _part(field, cycle[1]).error(f"services wait for each other in a circle: {path}", "Remove one of them.")
@@ -74,12 +82,13 @@ def _note_missing(at: Field, other: str, needed: Dependency, services: Collectio
         at.warn(f"there is no service {quoted(other)}; it is not required, so nothing waits for it", meant)
 
 
-def _check_condition(at: Field, other: str, needed: Dependency, spec: ServiceSpec, entries: Entries) -> None:
-    """Note a condition that `other` (`spec`, `entries`) can never meet."""
-    if needed.condition == "service_healthy" and not _is_checked(spec, entries):
+def _check_condition(at: Field, other: str, needed: Dependency, part: Part) -> None:
+    """Note a condition that `other` can never meet."""
+    spec = part.spec
+    if needed.condition == "service_healthy" and not _is_checked(spec, part.entries):
         fix = f"Add a healthcheck or an x-rope.probe to {printable(other)}, or use service_started."
         at.error(f"{quoted(other)} has no healthcheck, so it is never healthy", fix)
-    elif needed.condition == _COMPLETED and entries.has("restart") and spec.restart in ("always", "unless-stopped"):
+    elif needed.condition == _COMPLETED and part.says_restart and spec.restart in ("always", "unless-stopped"):
         message = f"{quoted(other)} is restarted whenever it ends (restart: {spec.restart}), so it never completes"
         at.warn(message, f'Write restart: "no" or on-failure in {printable(other)}.')
 
@@ -89,25 +98,26 @@ def _is_checked(spec: ServiceSpec, entries: Entries) -> bool:
     return (entries.has("healthcheck") and spec.health != OFF) or spec.probe is not None
 
 
-def settle(services: Mapping[str, tuple[ServiceSpec, Entries]]) -> dict[str, ServiceSpec]:
+def settle(services: Mapping[str, Part]) -> dict[str, ServiceSpec]:
     """The services as the whole file means them, by name.
 
     A service that another one waits for until it has completed, and that says nothing of `restart`, runs once, for
     Compose's default is `no`. A dependency that is not required and not in the file is dropped, as Compose does.
     """
-    once = {other for spec, _ in services.values() for other in spec.depends_on if _completes(spec, other)}
-    return {name: _settled(*services[name], services, name in once) for name in sorted(services)}
+    once = {
+        other
+        for part in services.values()
+        for other, needed in part.spec.depends_on.items()
+        if needed.condition == _COMPLETED
+    }
+    return {name: _settled(services[name], services, name in once) for name in sorted(services)}
 
 
-def _completes(spec: ServiceSpec, other: str) -> bool:
-    return spec.depends_on[other].condition == _COMPLETED
-
-
-def _settled(spec: ServiceSpec, entries: Entries, known: Collection[str], once: bool) -> ServiceSpec:
+def _settled(part: Part, known: Collection[str], once: bool) -> ServiceSpec:
     return msgspec.structs.replace(
-        spec,
-        depends_on={other: needed for other, needed in spec.depends_on.items() if other in known},
-        restart="no" if once and not entries.has("restart") else spec.restart,
+        part.spec,
+        depends_on={other: needed for other, needed in part.spec.depends_on.items() if other in known},
+        restart="no" if once and not part.says_restart else part.spec.restart,
     )
 
 

@@ -1,11 +1,11 @@
 """One service of a file -> ServiceSpec. What only the whole file can tell is in `references`. Called by `read`."""
 
 import re
-from typing import cast
 
 import msgspec
 
-from composefile import inner, keys, placement, ports
+from composefile import keys, ports
+from composefile.deploys import read_deploy
 from composefile.durations import read_duration
 from composefile.errors import quoted
 from composefile.field import Entries, Field
@@ -13,15 +13,10 @@ from composefile.health import read_health
 from composefile.images import read_image
 from composefile.mounts import read_tmpfs, read_volumes
 from composefile.networks import DEFAULT, read_used
-from composefile.placement import Placing
 from composefile.references import read_depends_on
 from composefile.rope import RopeOptions, merge_rope, read_rope, to_placement
-from composefile.updates import read_rollback, read_update
 from composefile.values import read_environment, read_labels, read_words
-from protocol.spec import Mount, Resources, RestartRule, ServiceSpec, UpdateConfig
-
-REPLICAS_MAX = 1000
-"""Replicas of one service."""
+from protocol.spec import Mount, ServiceSpec
 
 SPEC_BYTES_MAX = 40 * 1024
 """Bytes of one encoded ServiceSpec: it must fit into a frame of the rope beside its assignment."""
@@ -35,16 +30,6 @@ _SIGNAL = re.compile(
 _RULES = {**keys.SERVICE, "x-rope": keys.X_ROPE}
 
 
-class Deploy(msgspec.Struct, frozen=True, kw_only=True):
-    """What `deploy` says."""
-
-    replicas: int = 1
-    resources: Resources = Resources()
-    placing: Placing = Placing()
-    update: UpdateConfig = UpdateConfig()
-    rollback: UpdateConfig | None = None
-
-
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A service as read on its own, with its place and fields for the checks across services."""
 
@@ -52,18 +37,18 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     field: Field
     entries: Entries
     rope: RopeOptions
+    says_restart: bool
 
 
 def read_service(field: Field, project: RopeOptions) -> Draft:
     """One service; every error in it is noted. `project`: the file's own `x-rope`."""
     entries = field.entries(_RULES)
-    deploy = entries.read("deploy", _read_deploy, Deploy())
+    deploy = read_deploy(entries)
     rope = merge_rope(project, entries.read("x-rope", read_rope, RopeOptions()))
-    restart, restart_max = entries.read("restart", _read_restart, ("unless-stopped", 0))
     spec = ServiceSpec(
         name=field.name,
         image=_image(field, entries),
-        replicas=deploy.replicas,
+        replicas=1 if deploy.replicas is None else deploy.replicas,
         command=entries.read("command", read_words, None),
         entrypoint=entries.read("entrypoint", read_words, None),
         environment=entries.read("environment", read_environment, {}),
@@ -74,8 +59,8 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         networks=entries.read("networks", read_used, {}) or {DEFAULT: ()},
         health=entries.read("healthcheck", read_health, None),
         depends_on=entries.read("depends_on", read_depends_on, {}),
-        restart=restart,
-        restart_max=restart_max,
+        restart=deploy.restart[0] if deploy.restart else "unless-stopped",
+        restart_max=deploy.restart[1] if deploy.restart else 0,
         init=entries.read("init", Field.boolean, False),
         hostname=entries.read("hostname", _read_hostname, ""),
         user=entries.read("user", _read_user, ""),
@@ -98,7 +83,7 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         drain_wait_s=rope.drain_wait_s,
     )
     _check_whole(field, spec)
-    return Draft(spec=spec, field=field, entries=entries, rope=rope)
+    return Draft(spec=spec, field=field, entries=entries, rope=rope, says_restart=deploy.restart is not None)
 
 
 def _check_whole(field: Field, spec: ServiceSpec) -> None:
@@ -132,36 +117,6 @@ def _mounts(field: Field, entries: Entries) -> tuple[Mount, ...]:
             at.error(f"two mounts at {quoted(mount.target)}", "Keep one of them.")
         seen.add(mount.target)
     return mounts
-
-
-def _read_deploy(field: Field) -> Deploy:
-    entries = field.entries(inner.DEPLOY)
-    entries.read("mode", _check_mode, None)
-    return Deploy(
-        replicas=entries.read("replicas", lambda f: f.integer(0, REPLICAS_MAX), 1),
-        resources=entries.read("resources", placement.read_resources, Resources()),
-        placing=entries.read("placement", placement.read_placing, Placing()),
-        update=entries.read("update_config", read_update, UpdateConfig()),
-        rollback=entries.read("rollback_config", read_rollback, None),
-    )
-
-
-def _check_mode(field: Field) -> None:
-    mode = field.written()
-    if mode in ("global", "replicated-job", "global-job"):
-        raise field.fault(f"not supported yet: mode {mode}", "Use replicas, and placement.max_replicas_per_node: 1.")
-    field.choice("replicated")
-
-
-def _read_restart(field: Field) -> tuple[RestartRule, int]:
-    value = field.written()
-    rule, colon, times = value.partition(":")
-    if rule not in ("no", "always", "unless-stopped", "on-failure") or (colon and rule != "on-failure"):
-        fix = 'Write "no".' if value.lower() == "false" else ""
-        raise field.fault(f"must be no, always, unless-stopped or on-failure[:N], not {quoted(value)}", fix)
-    if not colon:
-        return cast(RestartRule, rule), 0
-    return "on-failure", field.with_text(times).integer(1, 1_000_000)
 
 
 def _read_hostname(field: Field) -> str:

@@ -58,7 +58,6 @@ def test_stop_signal(written: str, signal: str) -> None:
         "working_dir: srv",
         "deploy: {mode: global}",
         "deploy: {mode: odd}",
-        "deploy: {restart_policy: {}}",
         "deploy: {endpoint_mode: vip}",
         "deploy: {labels: {}}",
         "deploy: []",
