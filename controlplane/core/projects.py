@@ -28,10 +28,17 @@ def deploy(draft: Draft, command: Deploy) -> Accepted:
     running = draft.get(Deployment, project.deployment)
     removing = running is not None and running.kind == "remove"
     if current is not None and current.fingerprint == print_ and not removing:
-        if running is not None and running.revision == current.number and running.kind in ("deploy", "update"):
-            return Accepted(project=project.code, revision=current.number, deployment=running.id)
-        if not project.failed and _is_there(draft, project, current):
-            return Accepted(project=project.code, revision=current.number, unchanged=True)
+        under_way = running is not None and running.revision == current.number and running.kind in ("deploy", "update")
+        under_way = under_way and running is not None and not running.outcome
+        there = not under_way and not project.failed and _is_there(draft, project, current)
+        if under_way or there:
+            _supersede_waiting(draft, project, f"the file of revision {current.number} was deployed after it")
+            return Accepted(
+                project=project.code,
+                revision=current.number,
+                deployment=project.deployment if under_way else 0,
+                unchanged=there,
+            )
         return _begin(draft, project, "update", current.number, command.actor)
     revision = revisions.add(draft, project, spec, source=command.source, actor=command.actor)
     project = draft.project(project.code)
@@ -155,6 +162,15 @@ def _begin(
             f"deployment {begun.id} is {begun.reason}; end that one first with: rope deploy cancel {project.code}",
         )
     return Accepted(project=project.code, revision=begun.revision, deployment=begun.id, warnings=warnings)
+
+
+def _supersede_waiting(draft: Draft, project: Project, reason: str) -> None:
+    """What waits and would make it another revision was asked for before, and is not wanted any more."""
+    for number in project.queue:
+        old = draft.get(Deployment, number)
+        if old is not None and old.kind not in ("restart", "migrate"):
+            waiting.leave(draft, old)
+            rollout.finish(draft, old, "superseded", reason)
 
 
 def _supersede(draft: Draft, code: str, newer: Deployment) -> None:

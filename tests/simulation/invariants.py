@@ -120,11 +120,11 @@ class Safety:
         highest = self._epochs.get(key, 0)
         assert new.epoch >= highest, f"S3: {key} goes back from epoch {highest} to {new.epoch}"
         self._epochs[key] = new.epoch
-        if new.wanted is not None:
-            assert new.wanted.epoch == new.epoch, f"S3: {key} wants epoch {new.wanted.epoch} of {new.epoch}"
-        if new.outgoing is not None and new.wanted is not None:
-            assert new.outgoing.epoch < new.wanted.epoch, f"S3: {key} outgoing {new.outgoing} of {new.wanted}"
         known = {a.epoch: a for a in old.assignments} if old is not None else {}
+        if new.wanted is not None and new.wanted.epoch not in known:
+            assert new.wanted.epoch == new.epoch, f"S3: {key} gets epoch {new.wanted.epoch} of {new.epoch}"
+        if new.outgoing is not None and new.wanted is not None and new.outgoing.epoch > new.wanted.epoch:
+            assert new.outgoing.ending, f"S3: {key} was put back to {new.wanted}, but {new.outgoing} stays"
         for assignment in new.assignments:
             was = known.get(assignment.epoch)
             assert (key, assignment.epoch) not in self._over, f"S16: {key} epoch {assignment.epoch} had ended"

@@ -102,8 +102,10 @@ class Liveness:
         for code, spec in self._world.operators.good.items():
             assert code in cluster.projects, f"L1 {why}: project {code} is not there"
             for service in spec.services.values():
-                for number in range(service.replicas):
-                    self._check_replica(cluster, ReplicaId(code, service.name, number + 1), why)
+                mine = [key for key in sorted(cluster.of_project.get(code, ())) if key.service == service.name]
+                assert len(mine) == service.replicas, f"L1 {why}: {mine}, {service.replicas} are wanted"
+                for key in mine:  # numbers stay with their replicas, so there may be holes
+                    self._check_replica(cluster, key, why)
         for replica in cluster.replicas.values():
             assert replica.outgoing is None and not replica.ending, f"L1 {why}: {replica} is not settled"
         self._world.counts.replicas = len(cluster.replicas)

@@ -1,5 +1,7 @@
 """Canaries observed, promoted, aborted; a blue-green set switched to and returned from."""
 
+from typing import Any
+
 import pytest
 
 from controlplane.core.command import AbortRelease, PromoteCanary, Rollback
@@ -131,9 +133,9 @@ def test_a_newer_deploy_takes_the_canary_s_place_and_the_old_ones_serve_on() -> 
 # -- blue-green -----------------------------------------------------------------------------------------------------
 
 
-def _blue_green(**fields: object) -> tuple[World, int]:
+def _blue_green(**fields: Any) -> tuple[World, int]:
     world = World()
-    spec = {"replicas": 3, "health": CHECK, "release": "blue_green", **fields}
+    spec: dict[str, Any] = {"replicas": 3, "health": CHECK, "release": "blue_green", **fields}
     deployed(world, a_service(**spec))
     return world, asked(world, a_service(**{**spec, "image": "web:2"}))
 

@@ -17,7 +17,7 @@ from protocol.spec import Canary, ServiceSpec, UpdateConfig
 from tests.unit.controlplane.core.releases import asked, bad, ended, served, steps
 from tests.unit.controlplane.core.world import CHECK, World, a_service, deployed
 
-updates = st.builds(
+updates: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     replicas=st.integers(1, 6),
     order=st.sampled_from(["start-first", "stop-first"]),
