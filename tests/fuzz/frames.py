@@ -8,7 +8,8 @@ import random
 import resource
 import time
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 import psutil  # type: ignore[import-untyped]  # as in nodeagent.meters
@@ -215,7 +216,11 @@ class Run:
         """The frame to both sides. Returns what became of it."""
         center_side, agent_side = self._sides
         outcome = "refused"
-        for decode, take in ((decode_from_agent, center_side.take), (decode_from_center, agent_side.take)):
+        ways: tuple[tuple[Callable[[bytes], Any], Callable[[Any], None]], ...] = (
+            (decode_from_agent, center_side.take),
+            (decode_from_center, agent_side.take),
+        )
+        for decode, take in ways:
             try:
                 message = decode(frame)
             except UnknownTag as unknown:
@@ -227,7 +232,7 @@ class Run:
             assert len(frame) <= FRAME_MAX
             again = encode(message)
             assert decode(again) == message
-            take(message)  # type: ignore[operator]
+            take(message)
             outcome = "taken"
         return outcome
 

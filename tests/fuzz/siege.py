@@ -97,7 +97,7 @@ class Besieged:
 
     async def suspects(self) -> list[str]:
         """Nodes that were suspect or worse at any time, by the journal."""
-        found, after = [], 0
+        found, after = list[str](), 0
         while True:
             answer = await asyncio.to_thread(
                 fetch, self.url, f"/api/v1/events?limit=1000&after={after}", None, ADMIN_TOKEN
