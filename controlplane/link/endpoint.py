@@ -29,6 +29,11 @@ from protocol.messages import SUBPROTOCOL, Inventory, Welcome
 ADMISSIONS_MAX = 4096
 """Sockets that may be proving their key at one time, some KB each; the others are told to come again."""
 
+QUEUE_MAX = 512
+"""Proofs and openings that wait for their turn, about 1 ms each. Beyond it agents are told to come again at once: who
+waits too long gives up, and all that was done for it was in vain.
+"""
+
 _RETRY_CODES = frozenset({"full", "unavailable", "internal"})
 
 _log = logging.getLogger(__name__)
@@ -61,7 +66,8 @@ class Endpoint:
         offered = headers.get(b"sec-websocket-protocol", b"").split(b",")
         if SUBPROTOCOL.encode() not in (name.strip() for name in offered):
             return Refusal(HTTPStatus.BAD_REQUEST, f"WebSocket subprotocol {SUBPROTOCOL} is needed")
-        if self._tasks is None or self._admissions >= ADMISSIONS_MAX:
+        queue = self._turns.waiting + self._controller.status.waiting
+        if self._tasks is None or self._admissions >= ADMISSIONS_MAX or queue >= QUEUE_MAX:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many agents at once", "retry-after: 2\r\n")
         return None
 

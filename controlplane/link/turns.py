@@ -18,6 +18,11 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._due = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     async def take(self) -> None:
         """Wait for a turn; at once when there is one left in this round."""
         loop = asyncio.get_running_loop()
