@@ -6,7 +6,6 @@ the socket of `tests.torture.engines`. Nothing else is changed.
 
 import sys
 from pathlib import Path
-from typing import cast
 
 from nodeagent import __main__ as product
 from nodeagent import app
@@ -22,7 +21,7 @@ def install(knobs: Knobs, engine: str) -> None:
     knobs.bend_clock()
 
     def docker(self: app.Agent, cluster: str, node: str) -> Docker:
-        return cast("Docker", RemoteDocker(engine, cluster, node, knobs.hit))  # nobody asks for exec or follows logs
+        return RemoteDocker(engine, cluster, node, knobs.hit)
 
     app.Agent._local_docker = docker  # type: ignore[method-assign]
     vars(app)["boot_id"] = knobs.boot_id

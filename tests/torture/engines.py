@@ -212,6 +212,11 @@ class Door:
                 async for event in docker.events():
                     await _put(writer, Answer(value=event, more=True))
                 return Answer()
+            case "read_logs":
+                container_id, lines, since_ns, follow = ask.args
+                async for piece in docker.read_logs(container_id, lines=lines, since_ns=since_ns, follow=follow):
+                    await _put(writer, Answer(value=piece, more=True))
+                return Answer()
             case "ensure_network":
                 project, network, taken = ask.args
                 return Answer(value=await docker.ensure_network(project, network, tuple(taken)))

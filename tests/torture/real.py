@@ -1,8 +1,9 @@
 """`python -m tests.torture.real --minutes 20 [--seed N]`: four hosts with real Docker Engines, tortured; needs root.
 
 What `make torture-docker MINUTES=20` runs. Power losses, cut and dead lines, engines that restart, crash or hang,
-agents and the Center killed, while people deploy, scale and restart. After each storm the engines themselves are asked:
-every wanted replica runs once and answers, nothing else is there, what was acknowledged is known. Exit code 0: all held.
+agents and the Center killed, while people deploy, scale and restart. After each storm the engines themselves are
+asked: every wanted replica runs once and answers, nothing else is there, what was acknowledged is known.
+Exit code 0: all held.
 """
 
 import argparse

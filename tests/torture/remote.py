@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, PullProgress, Usage
+from nodeagent.core.container import Container, DockerEvent, DockerFault, EngineInfo, Exec, PullProgress, Usage
 from protocol.spec import DesiredReplica
 from tests.torture.engines import LINE_MAX, Answer, Ask
 
@@ -69,6 +69,18 @@ class RemoteDocker:
 
     async def logs(self, container_id: str, lines: int) -> tuple[str, ...]:
         return msgspec.convert(await self._ask("logs", container_id, lines), tuple[str, ...])
+
+    async def read_logs(
+        self, container_id: str, *, lines: int = -1, since_ns: int = 0, follow: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(self._parts("read_logs", container_id, lines, since_ns, follow)) as parts:
+            async for part in parts:
+                yield msgspec.convert(part, bytes)
+
+    async def exec(
+        self, container_id: str, command: tuple[str, ...], *, tty: bool, stdin: bool, cols: int, rows: int
+    ) -> Exec:
+        raise DockerFault("refused", "nobody looks into containers here")
 
     async def usage(self, container_id: str) -> Usage:
         return msgspec.convert(await self._ask("usage", container_id), Usage)
