@@ -6,6 +6,7 @@ Subclass `DockerContract` where a fixture `bench` gives the engine under test.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from ipaddress import ip_address
 
 import pytest
 
@@ -98,6 +99,21 @@ class ContainerContract:
         assert seen.started_at > 1e9
         assert seen.exit_code is None
         await bench.docker.start(container_id)
+
+    async def test_it_has_an_address_on_its_network_while_it_runs(self, bench: Bench) -> None:
+        network = {"default": await bench.docker.ensure_network("shop", "default", ())}
+        container_id = await bench.docker.create(want(bench.image, RUNS), network)
+        made = await bench.docker.inspect(container_id)
+        assert made is not None and made.addresses == ()
+        await bench.docker.start(container_id)
+        seen = await until(bench.docker, container_id, lambda c: c.status == "running")
+        assert len(seen.addresses) == 1 and ip_address(seen.addresses[0])
+        await bench.docker.stop(container_id, 5.0)
+        ended = await until(bench.docker, container_id, lambda c: c.status == "exited")
+        assert ended.addresses == ()
+        alone = await run(bench.docker, want(bench.image, RUNS, replica=2))
+        seen = await until(bench.docker, alone, lambda c: c.status == "running")
+        assert seen.addresses == ()
 
     async def test_what_ends_by_itself_shows_its_exit_code(self, bench: Bench) -> None:
         container_id = await run(bench.docker, want(bench.image, EXITS_3))

@@ -282,6 +282,7 @@ class FakeDocker:
             exit_code=None,
             error="",
             health=program.health,
+            addresses=(engine.address,) if any(name.startswith("rope-") for name in held.networks) else (),
             health_output=clean(program.health_output),
         )
         engine.write(container_id, *program.output)

@@ -101,6 +101,8 @@ class FakeEngine:
         self.programs: dict[tuple[str, ...] | None, Program] = {}
         self.foreign_ports: set[int] = set()
         """Host ports that something other than Docker listens on."""
+        self.address = "127.0.0.1"
+        """Address of every container that runs on a network."""
         self.start_delay_s = 0.0
         self.pull_delay_s = 0.0
         """Between two reports of a pull."""
@@ -160,7 +162,8 @@ class FakeEngine:
         """The container's process ends by itself."""
         held = self.held[container_id]
         if held.container.status == "running":
-            self.show(container_id, status="exited", exit_code=code, finished_at=self.clock(), oom_killed=oom_killed)
+            ended = {"status": "exited", "exit_code": code, "finished_at": self.clock(), "oom_killed": oom_killed}
+            self.show(container_id, addresses=(), **ended)
             self.tell(held, "die")
             self.wake(held)
 
@@ -185,7 +188,7 @@ class FakeEngine:
         """The machine restarts: nothing runs any more, nobody was told."""
         for container_id, held in self.held.items():
             if held.container.status == "running":
-                self.show(container_id, status="exited", exit_code=255, finished_at=self.clock())
+                self.show(container_id, status="exited", exit_code=255, finished_at=self.clock(), addresses=())
         self.break_events()
 
     def break_events(self) -> None:

@@ -6,7 +6,7 @@ from controlplane.core.action import SendDelta, SendFull
 from controlplane.link.outbox import Outbox
 from controlplane.link.session import Session
 from protocol.codec import FRAME_MAX, decode_from_center
-from protocol.messages import Beat, ContainerRef, Desired, DesiredDelta, FromCenter
+from protocol.messages import Beat, ContainerRef, Desired, DesiredDelta, FromCenter, Leaving
 from protocol.spec import DesiredReplica, ServiceSpec
 
 
@@ -92,3 +92,15 @@ async def test_who_waits_for_its_end_is_woken() -> None:
 async def outcome(session: Session) -> int:
     await session.news()
     return session.closed.code if session.closed else 0
+
+
+async def test_what_leaves_comes_on_pages_of_the_same_full_state() -> None:
+    session = Session("n", "a", 1)
+    refs = [ContainerRef(project="shop", service="web", replica=n, epoch=1) for n in range(1, 1001)]
+    leaving = tuple(Leaving(ref=ref, wait_s=1.5, grace_s=10.0) for ref in refs)
+    action = SendFull(node="n", session_epoch=1, incarnation=2, revision=5, replicas=(replica(1),), leaving=leaving)
+    session.send_full(action)
+    pages = [page for page in sent(session) if isinstance(page, Desired)]
+    assert len(pages) > 1 and [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
+    assert [one for page in pages for one in page.replicas] == [replica(1)]
+    assert tuple(one for page in pages for one in page.leaving) == leaving
