@@ -27,6 +27,7 @@ from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
 from controlplane.link.registration import Registration
+from controlplane.link.relay import Relay
 from controlplane.link.upgrade import agents_first
 from controlplane.listener import BACKLOG
 from controlplane.settings import Settings, netloc
@@ -34,6 +35,7 @@ from controlplane.store.database import open_database
 from controlplane.store.folder import locked_folder
 from controlplane.store.identity import Identity, open_identity
 from controlplane.store.store import Store
+from controlplane.store.tails import Tails
 from controlplane.web import door
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.health import Pulse
@@ -65,6 +67,8 @@ class Center:
         self.clock = SystemClock()
         self.hub = Hub(self.clock.now)
         self.controller = Controller(cluster, store, self.hub, self.clock)
+        self.tails = Tails(settings.data)
+        self.relay = Relay(self.clock.now, self.tails.keep)
         self.pulse = Pulse()
         self.token = token
         """The admin token, when it was made just now; else ""."""
@@ -102,12 +106,13 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     registration = Registration(center.controller, center.identity, center.clock.now)
     register = Route(REGISTER_PATH, registration.register, methods=["POST"])
     app = application([*routes(web), *page_routes(dashboard), register])
-    endpoint = Endpoint(center.controller, center.hub, center.identity, center.clock.now)
+    endpoint = Endpoint(center.controller, center.hub, center.relay, center.identity, center.clock.now)
     server = _Server(app, endpoint, listener, _greeting(url, center.token))
     async with asyncio.TaskGroup() as tasks:
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),
             tasks.create_task(center.pulse.run(), name="pulse"),
+            tasks.create_task(center.tails.run(), name="tails"),
             tasks.create_task(dashboard.run(), name="dashboard"),
             tasks.create_task(endpoint.run(), name="agents"),
         ]
@@ -128,6 +133,8 @@ async def _door(center: Center, url: str) -> door.Door:
     return door.Door(
         controller=center.controller,
         figures=center.hub,
+        relay=center.relay,
+        tails=center.tails,
         journal=center.store,
         feed=center.controller.feed,
         settings=door.Settings(

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
@@ -19,7 +20,6 @@ from nodeagent.identity import Identity
 from nodeagent.keys import is_signed, new_nonce
 from nodeagent.outbox import Outbox, OutboxFull
 from nodeagent.pauses import beat_s
-from nodeagent.streams import Streams
 from protocol import handshake
 from protocol.codec import FRAME_MAX, ProtocolError, UnknownTag, decode_from_center, encode
 from protocol.messages import (
@@ -48,6 +48,20 @@ PULSES = 2
 """
 HEARTBEAT_MIN_S = 0.05
 HEARTBEAT_MAX_S = 60.0
+
+
+class Streams(Protocol):
+    """What serves the streams of a session."""
+
+    def take(self, message: Streamed) -> None:
+        """A message about a stream; never waits."""
+
+    def welcomed(self) -> None:
+        """The session is open with a Center that knows streams."""
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+
 
 StreamsMaker = Callable[[Bulk, Callable[[FromAgent], None]], Streams]
 

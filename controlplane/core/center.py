@@ -11,6 +11,7 @@ import msgspec
 from controlplane.core import (
     desired,
     drain,
+    execs,
     failover_policy,
     intervention,
     liveness,
@@ -32,6 +33,7 @@ from controlplane.core.command import (
     Deploy,
     DrainNode,
     FailOver,
+    NoteExec,
     OpenSession,
     PatchNode,
     PauseDeployment,
@@ -58,6 +60,7 @@ TICK_S = 0.25
 
 _COMMANDS: dict[type[Command], Any] = {
     CreateTicket: tickets.create,
+    NoteExec: execs.note,
     RevokeTicket: tickets.revoke,
     Register: nodes.register,
     OpenSession: sessions.open_session,

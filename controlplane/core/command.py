@@ -117,6 +117,15 @@ class RemoveNode(Command, frozen=True, kw_only=True):
     force: bool = False
 
 
+class NoteExec(Command, frozen=True, kw_only=True):
+    """A person runs a command in a container: write it into the journal before it runs. Answer: the event's number."""
+
+    replica: str
+    node: str
+    command: str
+    """As it is shown: printable, short."""
+
+
 # -- projects -------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from controlplane.core.record import Now, Refused
 from controlplane.link import admission
 from controlplane.link.admission import Proved
 from controlplane.link.hub import Hub
+from controlplane.link.relay import Relay
 from controlplane.link.ride import Ride
 from controlplane.link.session import Session
 from controlplane.link.socket import AgentSocket
@@ -24,7 +25,7 @@ from controlplane.link.upgrade import Refusal
 from controlplane.link.wire import Closed, Wire
 from controlplane.store.identity import Identity
 from protocol.codec import pages
-from protocol.messages import SUBPROTOCOL, Inventory, Welcome
+from protocol.messages import PROTOCOL, SUBPROTOCOL, Inventory, Welcome
 
 ADMISSIONS_MAX = 4096
 """Sockets that may be proving their key at one time, some KB each; the others are told to come again."""
@@ -42,9 +43,12 @@ _log = logging.getLogger(__name__)
 class Endpoint:
     """The agents' door. `enter` works while `run` does."""
 
-    def __init__(self, controller: Controller, hub: Hub, identity: Identity, now: Callable[[], Now]) -> None:
+    def __init__(
+        self, controller: Controller, hub: Hub, relay: Relay, identity: Identity, now: Callable[[], Now]
+    ) -> None:
         self._controller = controller
         self._hub = hub
+        self._relay = relay
         self._identity = identity
         self._now = now
         self._turns = Turns()
@@ -88,7 +92,7 @@ class Endpoint:
         finally:
             self._admissions -= 1
         if admitted is not None:
-            await Ride(self._controller, self._hub, wire, admitted, self._now).run()
+            await Ride(self._controller, self._hub, self._relay, wire, admitted, self._now).run()
 
     async def _admit(self, wire: Wire, remote: str) -> Session | None:
         """The open session, welcomed; None when there is none, and the socket is closed."""
@@ -121,10 +125,17 @@ class Endpoint:
             raise Closed(1013 if refused.code in _RETRY_CODES else 1008, refused.message) from refused
         if self._controller.cluster.agent(proved.hello.agent_id) is None:  # removed in the same breath
             await self._send_away_removed(wire, proved, stock)
-        session = Session(opened.node, proved.hello.agent_id, opened.session_epoch)
+        session = Session(opened.node, proved.hello.agent_id, opened.session_epoch, protocol=proved.hello.protocol)
         if not self._hub.enter(session):
             raise Closed(1008, "a newer session of this node is open")
-        session.send(Welcome(node=opened.node, session_epoch=opened.session_epoch, incarnation=opened.incarnation))
+        session.send(
+            Welcome(
+                node=opened.node,
+                session_epoch=opened.session_epoch,
+                incarnation=opened.incarnation,
+                protocol=PROTOCOL,
+            )
+        )
         return session
 
     async def _send_away_removed(self, wire: Wire, proved: Proved, stock: Inventory) -> None:

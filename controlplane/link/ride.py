@@ -14,6 +14,7 @@ from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAs
 from controlplane.core.record import Now
 from controlplane.link.admission import Stock
 from controlplane.link.hub import Hub
+from controlplane.link.relay import Relay, Relayed
 from controlplane.link.session import Session
 from controlplane.link.wire import Closed, Wire
 from protocol.codec import ProtocolError, UnknownTag, decode_from_agent, encode
@@ -33,6 +34,7 @@ from protocol.messages import (
     TaskUpdate,
     Unsupported,
 )
+from protocol.streams import Ack, StreamCredit, StreamData, StreamEnd, Tail
 
 FRAMES_PER_S = 200.0
 FRAMES_BURST = 1000.0
@@ -59,14 +61,24 @@ class Ride:
         "_hub",
         "_now",
         "_observed",
+        "_relay",
         "_session",
         "_stock",
         "_wire",
     )
 
-    def __init__(self, controller: Controller, hub: Hub, wire: Wire, session: Session, now: Callable[[], Now]) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        hub: Hub,
+        relay: Relay,
+        wire: Wire,
+        session: Session,
+        now: Callable[[], Now],
+    ) -> None:
         self._controller = controller
         self._hub = hub
+        self._relay = relay
         self._wire = wire
         self._session = session
         self._now = now
@@ -82,6 +94,7 @@ class Ride:
         session = self._session
         try:
             session.outbox.wake = self.room
+            self._relay.enter(session)
             self._wire.listen(self)
             self.room()
             closed = await self._work()
@@ -90,6 +103,7 @@ class Ride:
             closed = Closed(1011, "a fault in the Center")
         finally:
             self._hub.leave(session)
+            self._relay.leave(session)
         _log.info("session %d of %s ended: %s", session.epoch, session.node, closed)
         await self._controller.tell(
             SessionClosed(node=session.node, session_epoch=session.epoch, clean=session.clean, reason=closed.reason)
@@ -109,7 +123,11 @@ class Ride:
         try:
             self._allow()
             if frame is not None and frame != _PULSE:
-                self._take(decode_from_agent(frame))
+                message = decode_from_agent(frame)
+                if isinstance(message, Relayed):
+                    self._relay.take(session, message)
+                else:
+                    self._take(message)
         except UnknownTag as error:
             session.send(Unsupported(tag=error.tag))
         except ProtocolError as error:
@@ -168,7 +186,7 @@ class Ride:
                 session.clean = True
             case Unsupported():
                 _log.warning("%s does not know message %r", node, message.tag)
-            case Hello() | Proof():
+            case Hello() | Proof() | StreamData() | StreamCredit() | StreamEnd() | Ack() | Tail():
                 raise Closed(1002, f"{type(message).__name__} in an open session")
             case _:
                 assert_never(message)

@@ -11,7 +11,7 @@ from controlplane.core.action import SendDelta, SendFull
 from controlplane.link.outbox import Outbox, OutboxFull
 from controlplane.link.wire import Closed
 from protocol.codec import FRAME_MAX, encode, pages
-from protocol.messages import Desired, DesiredDelta, FromCenter, Leaving
+from protocol.messages import PROTOCOL, Desired, DesiredDelta, FromCenter, Leaving
 from protocol.spec import DesiredReplica
 
 _log = logging.getLogger(__name__)
@@ -20,10 +20,14 @@ _log = logging.getLogger(__name__)
 class Session:
     """The rope to one agent while it holds."""
 
-    def __init__(self, node: str, agent_id: str, epoch: int, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self, node: str, agent_id: str, epoch: int, outbox: Outbox | None = None, *, protocol: int = PROTOCOL
+    ) -> None:
         self.node = node
         self.agent_id = agent_id
         self.epoch = epoch
+        self.protocol = protocol
+        """What the agent speaks."""
         self.outbox = outbox or Outbox()
         self.clean = False
         """It is known why it ends: the agent said goodbye, or was told to go."""

@@ -12,8 +12,11 @@ from controlplane.store.store import StoreRefused
 DATABASE = "center.db"
 LOCK = "center.lock"
 IDENTITY = "identity.key"
+TAILS = "tails.db"
+"""Last lines of containers; not part of the state."""
 
-_OURS = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK, IDENTITY, f"{IDENTITY}.new"})
+_DATABASES = frozenset(f"{name}{more}" for name in (DATABASE, TAILS) for more in ("", "-wal", "-shm"))
+_OURS = _DATABASES | {LOCK, IDENTITY, f"{IDENTITY}.new"}
 
 
 @contextmanager

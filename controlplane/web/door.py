@@ -14,6 +14,9 @@ from controlplane.core.command import Command
 from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
+from controlplane.store.tails import Copy
+from protocol.messages import ContainerRef
+from protocol.names import ReplicaId
 
 
 class Asked(Protocol):
@@ -35,6 +38,72 @@ class FigureTable(Protocol):
 
     def sessions(self) -> int:
         """Open agent sessions."""
+
+
+class Reader(Protocol):
+    """Whoever opened a stream to an agent. Called at once, in order; must not wait."""
+
+    def data(self, data: bytes, channel: int) -> None:
+        """Bytes came, within the credit that was given."""
+
+    def room(self) -> None:
+        """The agent takes more input."""
+
+    def ended(self, reason: str, code: int | None) -> None:
+        """It is over; nothing comes after."""
+
+
+class Stream(Protocol):
+    """One stream to one agent."""
+
+    @property
+    def input_room(self) -> int:
+        """Bytes of input that the agent takes now."""
+
+    def grant(self, credit: int) -> None:
+        """The reader took so many bytes."""
+
+    def send(self, data: bytes, *, eof: bool = False) -> None:
+        """Input for an exec, at most `input_room` bytes."""
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The person's terminal has another size."""
+
+    def close(self) -> None:
+        """The person is gone. `Reader.ended` is not called."""
+
+
+class Relay(Protocol):
+    """Streams of logs and exec to agents; both raise Refused when there is no way to one."""
+
+    def logs(
+        self, node: str, target: ContainerRef, reader: Reader, *, follow: bool, lines: int, since_ns: int, credit: int
+    ) -> Stream:
+        """See `protocol.streams.OpenLogs`."""
+
+    def exec(
+        self,
+        node: str,
+        target: ContainerRef,
+        reader: Reader,
+        command: tuple[str, ...],
+        *,
+        tty: bool,
+        stdin: bool,
+        size: tuple[int, int],
+        credit: int,
+    ) -> Stream:
+        """See `protocol.streams.OpenExec`. `size`: columns and rows."""
+
+
+class TailTable(Protocol):
+    """Last lines of containers that the Center keeps."""
+
+    async def copies(self, project: str, service: str = "", replica: int = 0) -> Sequence[Copy]:
+        """Copies of which lines are kept; "" and 0 = all."""
+
+    async def lines(self, replica: ReplicaId, epoch: int) -> bytes:
+        """The lines kept of one copy."""
 
 
 class Journal(Protocol):
@@ -76,6 +145,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
     controller: Asked
     figures: FigureTable
+    relay: Relay
+    tails: TailTable
     journal: Journal
     feed: Feed
     settings: Settings

@@ -25,12 +25,14 @@ from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
 from controlplane.web.login import Login
+from controlplane.web.multiplex import Multiplex
 from controlplane.web.pages import Pages
 from controlplane.web.policy import NOBODY, Policy, admin, anyone, check_origin, identify
 from controlplane.web.rate import RateLimit
 from controlplane.web.reference import Reference
 from controlplane.web.stream import Streams
 from controlplane.web.visit import Visit
+from protocol.live import LIVE
 
 NOTHING = "there is nothing at this path"
 
@@ -168,8 +170,14 @@ def _stream(door: Door, policy: Policy) -> Callable[[WebSocket], Awaitable[None]
 
     async def endpoint(socket: WebSocket) -> None:
         try:
-            policy(identify(socket, door.settings.admin_token_hash))
+            who = identify(socket, door.settings.admin_token_hash)
+            policy(who)
             check_origin(socket, door.settings.public_url)
+            if LIVE in socket.scope.get("subprotocols", ()):
+                with streams.place():
+                    await socket.accept(LIVE)
+                    await Multiplex(door, socket, who).run()
+                return
             after = whole_number("after", socket.query_params.get("after", ""))
             await streams.serve(socket, after)
         except Rejected as error:

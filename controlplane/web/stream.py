@@ -2,12 +2,13 @@
 
 One socket = one TaskGroup: a reader that only notices the end, a writer, and a collector that turns commits into what
 is still to be sent. A slow reader costs a bounded `Outbox`: objects are sent as they are when their turn comes, events
-beyond the bound are dropped and counted. Nothing is asked over this socket.
+beyond the bound are dropped and counted. Nothing is asked over this socket: for that there is `multiplex`.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -112,17 +113,22 @@ class Streams:
         self._max = streams_max
         self.open = 0
 
-    async def serve(self, socket: WebSocket, after: int | None) -> None:
-        """Serve one accepted reader until it leaves or is too slow. Raises Rejected(busy) before it accepts."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One more stream while the context lasts, of whatever kind. Raises Rejected(busy)."""
         if self.open >= self._max:
             raise Rejected("busy", f"{self._max} streams are open; close one")
         self.open += 1
         try:
-            with self._door.feed.subscribe() as subscription:
-                await socket.accept()
-                await _Stream(self._door, socket, subscription).run(after)
+            yield
         finally:
             self.open -= 1
+
+    async def serve(self, socket: WebSocket, after: int | None) -> None:
+        """Serve one accepted reader until it leaves or is too slow. Raises Rejected(busy) before it accepts."""
+        with self.place(), self._door.feed.subscribe() as subscription:
+            await socket.accept()
+            await _Stream(self._door, socket, subscription).run(after)
 
 
 class _Stream:

@@ -12,6 +12,7 @@ from controlplane.core.record import Now
 from controlplane.link.admission import Proved
 from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
+from controlplane.link.relay import Relay
 from controlplane.link.wire import Closed, Listener
 from controlplane.store.identity import Identity
 from protocol.codec import decode_from_center
@@ -62,7 +63,8 @@ class SilentWire:
 async def test_a_node_removed_while_its_session_opens_is_sent_away() -> None:
     hub, wire = Hub(lambda: Now(0.0, 0.0)), SilentWire()
     controller = cast(Controller, RemovedMeanwhile(cluster(FORMER)))
-    endpoint = Endpoint(controller, hub, cast(Identity, None), lambda: Now(0.0, 0.0))
+    relay = Relay(lambda: Now(0.0, 0.0), lambda _node, _tail: None)
+    endpoint = Endpoint(controller, hub, relay, cast(Identity, None), lambda: Now(0.0, 0.0))
     opening: Any = endpoint._open(wire, Proved(hello=HELLO, owner=FORMER), Inventory(containers=()), "10.0.0.9")
     with pytest.raises(Closed, match="removed"):
         await opening

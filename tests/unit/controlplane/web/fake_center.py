@@ -16,6 +16,7 @@ from controlplane.web.door import Door, Settings
 from controlplane.web.routes import application, routes
 from protocol.handshake import secret_hash
 from tests.unit.controlplane.sample_cluster import NOW, shop
+from tests.unit.controlplane.web.fake_relay import FakeRelay, FakeTails
 
 TOKEN = "correct-horse"
 URL = "http://10.0.0.9:8080"
@@ -46,6 +47,8 @@ class FakeCenter:
         self.subscriptions: list[FakeSubscription] = []
         self.seen: dict[str, Figures] = {}
         self.faults: list[str] = []
+        self.relay = FakeRelay()
+        self.tails = FakeTails()
         self.public_url = URL
         self.wall = NOW.wall
 
@@ -86,6 +89,8 @@ class FakeCenter:
         return Door(
             controller=self,
             figures=self,
+            relay=self.relay,
+            tails=self.tails,
             journal=self,
             feed=self,
             settings=Settings(
