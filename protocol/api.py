@@ -10,14 +10,17 @@ from protocol.addresses import AddressView as AddressView
 from protocol.body import Body as Body
 from protocol.body import Problem as Problem
 from protocol.deployments import Candidate as Candidate
+from protocol.deployments import Change as Change
 from protocol.deployments import DeployAnswer as DeployAnswer
 from protocol.deployments import DeploymentView as DeploymentView
 from protocol.deployments import DeployRequest as DeployRequest
 from protocol.deployments import FailoverAnswer as FailoverAnswer
 from protocol.deployments import FailoverRequest as FailoverRequest
+from protocol.deployments import HistoryEntry as HistoryEntry
 from protocol.deployments import PlanAnswer as PlanAnswer
 from protocol.deployments import PlanStep as PlanStep
 from protocol.deployments import PortView as PortView
+from protocol.deployments import ReleasePlan as ReleasePlan
 from protocol.deployments import RestartRequest as RestartRequest
 from protocol.deployments import RollbackRequest as RollbackRequest
 from protocol.deployments import ScaleRequest as ScaleRequest

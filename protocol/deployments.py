@@ -24,7 +24,7 @@ class StepView(Body, frozen=True, kw_only=True):
 
 
 class DeploymentView(Body, frozen=True, kw_only=True):
-    """`GET /api/v1/deployments/{id}`."""
+    """`GET /api/v1/deployments/{id}`. `reason` of a waiting one: `waiting for deployment 41`."""
 
     id: int
     project: str
@@ -38,6 +38,36 @@ class DeploymentView(Body, frozen=True, kw_only=True):
     created_at: str
     started_at: str | None
     ended_at: str | None
+    from_revision: int = 0
+    back_to: int = 0
+    """The revision it goes back to if it fails; 0 = none succeeded yet."""
+    going_back: str = ""
+    """Set while it undoes what it did: `rolled_back` or `cancelled`, which is how it will end."""
+
+
+class Change(Body, frozen=True, kw_only=True):
+    """A field of the specification that a deployment changed. "" = not there. Secrets are not told."""
+
+    field: str
+    before: str
+    after: str
+
+
+class HistoryEntry(Body, frozen=True, kw_only=True):
+    """`GET /api/v1/projects/{code}/history`: a deployment, and what it changed. `took_s`: so far, while it runs."""
+
+    deployment: int
+    kind: str
+    state: str
+    revision: int
+    from_revision: int
+    actor: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    took_s: float | None
+    reason: str
+    changes: tuple[Change, ...]
 
 
 class DeployAnswer(Body, frozen=True, kw_only=True):
@@ -112,7 +142,8 @@ class Candidate(Body, frozen=True, kw_only=True):
 
 
 class PlanStep(Body, frozen=True, kw_only=True):
-    """`action`: `start`, `replace`, `stop`, `keep`, `pending`. `node`: null = none fits. `from_node` null: a start."""
+    """`action`: `start`, `replace`, `return` (to the former copy, which still runs), `stop`, `keep`,
+    `pending`. `node`: null = none fits. `from_node` null: a start."""
 
     service: str
     replica: int
@@ -124,6 +155,23 @@ class PlanStep(Body, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
 
 
+class ReleasePlan(Body, frozen=True, kw_only=True):
+    """How a service's replicas would be replaced: the choices, and why `order` is what it is."""
+
+    service: str
+    release: str
+    """`rolling`, `canary`, `blue_green`."""
+    order: str
+    order_why: str
+    parallelism: int
+    delay_s: float
+    monitor_s: float
+    failure_action: str
+    max_failure_ratio: float
+    canaries: int
+    replaced: int
+
+
 class PlanAnswer(Body, frozen=True, kw_only=True):
     """`POST /api/v1/projects/{code}/plan`: what a deploy of this file would do now."""
 
@@ -131,3 +179,5 @@ class PlanAnswer(Body, frozen=True, kw_only=True):
     unchanged: bool
     steps: tuple[PlanStep, ...]
     warnings: tuple[Problem, ...]
+    releases: tuple[ReleasePlan, ...] = ()
+    """One for each service of which replicas would be replaced."""

@@ -1,8 +1,10 @@
 """`plan`: what a deploy would do now, tried out in a draft that is thrown away. Placements with every node's score."""
 
+from collections import Counter
+
 import msgspec
 
-from controlplane.core import assigning, diff, projects
+from controlplane.core import assigning, diff, feasible, projects, release
 from controlplane.core.command import Plan
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
@@ -10,7 +12,7 @@ from controlplane.core.node import Node, reached_at
 from controlplane.core.placement import Unplaced
 from controlplane.core.project import Project, Revision
 from controlplane.core.replica import Assignment, Replica
-from protocol.api import PlanAnswer, PlanStep, PortView, Problem
+from protocol.api import PlanAnswer, PlanStep, PortView, Problem, ReleasePlan
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, ProjectSpec, fingerprint
 
@@ -28,14 +30,50 @@ def plan(draft: Draft, command: Plan) -> PlanAnswer:
     deployment = Deployment(
         id=0, project=project.code, kind="update", revision=target.number, created_at=draft.now.wall
     )
+    if not unchanged:
+        feasible.check(draft, project, spec)
     made = () if unchanged else diff.steps_to(draft, deployment, target)
-    steps = [_try(draft, step, target) for step in made]
+    releases = _releases(deployment, target, made)
+    steps = [_try(draft, step, target) for step in made if step.replica is not None]
     touched = {s.replica for s in made}
     steps += [_keep(draft, r) for r in draft.replicas_of(project.code) if r.id not in touched and r.wanted]
     steps.sort(key=lambda s: (s.service, s.replica))
     return PlanAnswer(
-        project=project.code, unchanged=unchanged, steps=tuple(steps), warnings=tuple(_warnings(target, steps))
+        project=project.code,
+        unchanged=unchanged,
+        steps=tuple(steps),
+        warnings=tuple(_warnings(target, steps)),
+        releases=releases,
     )
+
+
+def _releases(deployment: Deployment, target: Revision, made: tuple[Step, ...]) -> tuple[ReleasePlan, ...]:
+    """How each service of which something is replaced is released, and why in that order."""
+    replaced = Counter(s.service for s in made if s.kind in ("replace", "canary", "green"))
+    canaries = Counter(s.service for s in made if s.kind == "canary")
+    found = []
+    for name, count in sorted(replaced.items()):
+        spec = target.spec.services[name]
+        order, why = feasible.order_text(spec)
+        kind = "canary" if canaries[name] else "rolling"
+        if release.is_blue_green(deployment, spec):
+            kind, order, why = "blue_green", "start-first", "both sets run until the switch"
+        found.append(
+            ReleasePlan(
+                service=name,
+                release=kind,
+                order=order,
+                order_why=why,
+                parallelism=spec.update.parallelism or count,
+                delay_s=spec.update.delay_s,
+                monitor_s=spec.update.monitor_s,
+                failure_action=spec.update.failure_action,
+                max_failure_ratio=spec.update.max_failure_ratio,
+                canaries=canaries[name],
+                replaced=count,
+            )
+        )
+    return tuple(found)
 
 
 def _target(draft: Draft, project: Project, current: Revision | None, spec: ProjectSpec) -> Revision:
@@ -58,8 +96,7 @@ def _target(draft: Draft, project: Project, current: Revision | None, spec: Proj
 
 
 def _try(draft: Draft, step: Step, target: Revision) -> PlanStep:
-    assert step.replica is not None
-    key = step.replica
+    key = step.key
     old = draft.replica(key)
     had = old.wanted if old is not None else None
     if step.kind == "stop":
@@ -67,7 +104,9 @@ def _try(draft: Draft, step: Step, target: Revision) -> PlanStep:
             draft.drop(old)
         return _view(draft, key, "stop", None, had)
     spec = target.spec.services[key.service]
-    start_first = not spec.local_data and not any(p.fixed for p in spec.ports)
+    if step.kind == "return" and old is not None and old.outgoing is not None:
+        return _view(draft, key, "return", old.outgoing.node, had, old.outgoing.ports)
+    start_first = release.order_of(spec)[0] or step.kind in ("canary", "green")
     going = msgspec.structs.replace(had, ending=True) if had is not None and not start_first else had
     bare = msgspec.structs.replace(
         old or Replica(id=key, revision=target.number),

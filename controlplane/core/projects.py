@@ -6,7 +6,7 @@ says what it waits for; whoever cannot wait aborts or cancels the running one (`
 
 import msgspec
 
-from controlplane.core import diff, revisions, rollout, waiting
+from controlplane.core import diff, feasible, revisions, rollout, waiting
 from controlplane.core.command import Accepted, Deploy, RemoveProject, Restart, Rollback, Scale
 from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
 from controlplane.core.draft import Draft
@@ -40,6 +40,7 @@ def deploy(draft: Draft, command: Deploy) -> Accepted:
                 unchanged=there,
             )
         return _begin(draft, project, "update", current.number, command.actor)
+    feasible.check(draft, project, spec)
     revision = revisions.add(draft, project, spec, source=command.source, actor=command.actor)
     project = draft.project(project.code)
     return _begin(draft, project, "update" if current else "deploy", revision.number, command.actor)

@@ -20,10 +20,11 @@ class Now(NamedTuple):
 
 
 class Refused(Exception):
-    """A command that is not obeyed, and why. `code` is the API's word; nothing of it was applied."""
+    """A command that is not obeyed, and why. `code` is the API's word; `fix`: a way out. Nothing of it was applied."""
 
-    def __init__(self, code: str, message: str, field: str = "") -> None:
+    def __init__(self, code: str, message: str, field: str = "", fix: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.fix = fix

@@ -227,6 +227,9 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
         created_at=iso(deployment.created_at),
         started_at=iso_or_none(deployment.started_at),
         ended_at=iso_or_none(deployment.ended_at),
+        from_revision=deployment.from_revision,
+        back_to=deployment.back_to,
+        going_back=deployment.outcome if deployment.state in ("running", "paused") else "",
     )
 
 

@@ -59,7 +59,7 @@ def refusal(error: Rejected | Refused) -> Response:
         case Rejected():
             return failure(error.code, error.message, error.details, error.headers)
         case Refused():
-            details = (Problem(message=error.message, field=error.field),) if error.field else ()
+            details = (Problem(message=error.message, field=error.field, fix=error.fix),) if error.field else ()
             return failure(error.code, error.message, details)
 
 
