@@ -6,7 +6,7 @@ for a replace means that the new copy is ready, and `delay` has passed. Other st
 
 import msgspec
 
-from controlplane.core import release, steps
+from controlplane.core import chains, dependencies, diff, release, steps
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.replica import is_checked
@@ -30,7 +30,7 @@ def take(draft: Draft, deployment: Deployment) -> Deployment:
     looked = msgspec.structs.replace(deployment, steps=tuple(taken))
     if level is None or failed or deployment.state != "running":
         return looked  # first the failure is judged
-    for i in _next(draft, looked, level):
+    for i in [*_next(draft, looked, level), *_early(draft, looked, level)]:
         if draft.tired():
             break  # the next decision goes on with it
         taken[i] = steps.begin(draft, deployment, taken[i])
@@ -59,6 +59,24 @@ def _next(draft: Draft, deployment: Deployment, level: int) -> list[int]:
             found.append(i)
     for service, places in queued.items():
         found += _batch(draft, deployment, service, places)
+    return found
+
+
+def _early(draft: Draft, deployment: Deployment, level: int) -> list[int]:
+    """Places of starts of later levels that need not wait: they ask for `service_started` only, and that it is."""
+    revision = draft.revision(deployment.project, deployment.aim)
+    if level < diff.FIRST or revision is None:
+        return []
+    waiting = {s.service for s in deployment.steps if s.state == "waiting"}
+    behind = {(s.service, s.level) for s in deployment.steps if s.open}
+    found = []
+    for i, step in enumerate(deployment.steps):
+        if step.kind != "start" or step.state != "waiting" or step.level <= level:
+            continue
+        needed = chains.needs(revision.spec.services, step.service)
+        first = not waiting & needed.keys() and all(at >= step.level for name, at in behind if name == step.service)
+        if first and not dependencies.unmet(draft, step.key, deployment.aim, everyone=True):
+            found.append(i)
     return found
 
 

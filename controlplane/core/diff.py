@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from controlplane.core import release, scaling
+from controlplane.core import jobs, release, scaling
+from controlplane.core.chains import depths, restarted_after
 from controlplane.core.deployment import Deployment, Step, StepKind
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
@@ -23,9 +24,11 @@ from protocol.spec import ServiceSpec, container_spec
 _RETURNS = 1
 _PULLS = 2
 _STOPS = 3
-_FIRST = 10
+_STOPS_MAX = 900
+"""Stops have a level for each depth, those that depend on others first."""
+FIRST = 1000
 _DEPTH = 10
-"""Levels of one depth of dependencies: `_FIRST + _DEPTH * depth` and the next ones."""
+"""Levels of one depth of dependencies: `FIRST + _DEPTH * depth` and the next ones."""
 
 _STARTS, _CANARIES, _PROMOTION, _REPLACES, _GREENS, _SWITCH, _LATE_STARTS = range(7)
 
@@ -40,9 +43,11 @@ def steps_to(draft: Draft, deployment: Deployment, target: Revision) -> tuple[St
     depth = depths(target.spec.services)
     steps: list[Step] = []
     for name, spec in target.spec.services.items():
-        steps += _steps_of(draft, deployment, target, spec, mine.pop(name, []), _FIRST + _DEPTH * depth[name])
+        steps += _steps_of(draft, deployment, target, spec, mine.pop(name, []), FIRST + _DEPTH * depth[name])
     orphans = [r for found in mine.values() for r in found]
     steps += [_step("stop", _STOPS, r.id) for r in orphans]
+    steps = _stops_in_order(draft, target, steps)
+    steps += _restarts_after(draft, target, steps)
     made = ordered([*_pulls(draft, deployment, target, steps), *steps])
     return tuple(msgspec.structs.replace(s, back=True) for s in made) if deployment.outcome else made
 
@@ -61,10 +66,52 @@ def _steps_of(
     if deployment.kind != "scale" or deployment.outcome:
         settled = {*new, *returning}
         stale = [known[k] for k in wanted if k not in settled and needs_replacing(draft, known[k], target)]
+        if goes_back(deployment):
+            stale = [r for r in stale if not jobs.has_completed(r)]
     steps += [_step("return", _RETURNS, key) for key in returning]
     late = _released(draft, deployment, spec, stale, level, steps)
     steps += [_step("start", level + (_LATE_STARTS if late else _STARTS), key) for key in new]
     return steps
+
+
+def goes_back(deployment: Deployment) -> bool:
+    """True for the way to an older revision. A job that has completed is not run again on it: an old migration cannot
+    undo what a newer one did.
+    """
+    return deployment.kind == "rollback" or bool(deployment.outcome)
+
+
+def _stops_in_order(draft: Draft, target: Revision, steps: list[Step]) -> list[Step]:
+    """The reverse of the order of starts: what depends on others stops first, by the revision that it runs."""
+    specs = dict(target.spec.services)
+    for step in steps:
+        replica = draft.replica(step.key) if step.kind == "stop" else None
+        spec = draft.spec(replica.id, replica.revision) if replica is not None else None
+        if spec is not None:
+            specs[step.service] = spec
+    depth = depths(specs)
+    deepest = max(depth.values(), default=0)
+    return [
+        msgspec.structs.replace(s, level=_STOPS + min(deepest - depth.get(s.service, 0), _STOPS_MAX))
+        if s.kind == "stop"
+        else s
+        for s in steps
+    ]
+
+
+def _restarts_after(draft: Draft, target: Revision, steps: list[Step]) -> list[Step]:
+    """`depends_on` with `restart: true`: what is not touched itself is restarted after what it depends on was."""
+    changed = frozenset(s.service for s in steps if s.kind in ("start", "replace", "canary", "green", "return"))
+    services = target.spec.services
+    restarted = restarted_after(services, changed)
+    if not restarted:
+        return []
+    depth, stepped = depths(services), {s.replica for s in steps}
+    return [
+        _step("restart", FIRST + _DEPTH * depth[r.id.service] + _REPLACES, r.id)
+        for r in draft.replicas_of(target.project)
+        if r.id.service in restarted and r.id not in stepped and not r.ending and not jobs.has_completed(r)
+    ]
 
 
 def _released(
@@ -112,9 +159,13 @@ def _step(kind: StepKind, level: int, key: ReplicaId) -> Step:
 
 
 def may_return(draft: Draft, replica: Replica, target: Revision) -> bool:
-    """True when the former copy still runs beside the wanted one and is what is wanted now."""
+    """True when the former copy still runs beside the wanted one and is what is wanted now; or when it is a job that
+    completed under that revision.
+    """
     outgoing, wanted = replica.outgoing, replica.wanted
-    if outgoing is None or outgoing.ending or outgoing.state != "running" or wanted is None:
+    if outgoing is None or outgoing.ending or wanted is None:
+        return False
+    if outgoing.state != "running" and not jobs.completed(outgoing):
         return False
     if same_container(draft.revision(target.project, wanted.revision), target, replica.id.service):
         return False
@@ -131,15 +182,27 @@ def _serves(draft: Draft, replica: Replica) -> bool:
 
 
 def steps_of_restart(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
-    """One restart a replica, dependencies first; those that do not serve before those that do."""
-    depth = depths(target.spec.services)
+    """One restart a replica, dependencies first; those that do not serve before those that do. Named services take
+    those with `restart: true` towards them along. A job that has completed runs again, anew, when it is named.
+    """
+    services = target.spec.services
+    depth = depths(services)
+    named = frozenset(deployment.services)
+    meant = named | restarted_after(services, named) if named else frozenset(services)
     found = [
         r
         for r in draft.replicas_of(deployment.project)
-        if not r.ending and (not deployment.services or r.id.service in deployment.services)
+        if not r.ending and r.id.service in meant and (r.id.service in named or not jobs.has_completed(r))
     ]
     found.sort(key=lambda r: (_serves(draft, r), r.id))
-    return ordered(_step("restart", _FIRST + _DEPTH * depth.get(r.id.service, 0) + _REPLACES, r.id) for r in found)
+    return ordered(
+        _step(
+            "replace" if jobs.has_completed(r) else "restart",
+            FIRST + _DEPTH * depth.get(r.id.service, 0) + _REPLACES,
+            r.id,
+        )
+        for r in found
+    )
 
 
 def steps_of_removal(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
@@ -162,24 +225,9 @@ def steps_of_drain(draft: Draft, deployment: Deployment, target: Revision) -> tu
 
 
 def may_leave(draft: Draft, replica: Replica) -> bool:
-    """True when a drain moves it: no volume data ties it to its node."""
+    """True when a drain moves it: no volume data ties it to its node, and it is no job that is done."""
     spec = draft.spec(replica.id, replica.revision)
-    return not replica.ending and spec is not None and spec.may_move
-
-
-def depths(services: dict[str, ServiceSpec]) -> dict[str, int]:
-    """Service -> length of its longest chain of dependencies. Cycles were refused by `composefile`."""
-    found: dict[str, int] = {}
-
-    def depth(name: str, seen: frozenset[str]) -> int:
-        if name not in found:
-            needs = [d for d in services[name].depends_on if d in services and d not in seen]
-            found[name] = 1 + max((depth(d, seen | {name}) for d in needs), default=-1)
-        return found[name]
-
-    for name in services:
-        depth(name, frozenset())
-    return found
+    return not replica.ending and spec is not None and spec.may_move and not jobs.has_completed(replica)
 
 
 def needs_replacing(draft: Draft, replica: Replica, target: Revision) -> bool:
@@ -188,6 +236,8 @@ def needs_replacing(draft: Draft, replica: Replica, target: Revision) -> bool:
     assert wanted is not None
     if replica.failed or wanted.state == "failed" or wanted.gave_up:
         return True
+    if jobs.has_completed(replica) and replica.done_for == target.number:
+        return False
     if same_container(draft.revision(target.project, wanted.revision), target, replica.id.service):
         return not _may_stay(draft, replica, target.spec.services[replica.id.service])
     return True

@@ -5,7 +5,7 @@ Called when a drain begins and whenever a project's deployment ends, so that a d
 
 import msgspec
 
-from controlplane.core import assigning, waiting
+from controlplane.core import assigning, jobs, waiting
 from controlplane.core.command import PlanDrain
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.diff import may_leave
@@ -56,7 +56,9 @@ def blockers(draft: Draft, node: str) -> list[Replica]:
     return [
         r
         for r in draft.replicas_on(node)
-        if r.wanted is not None and r.wanted.node == node and not r.ending and not may_leave(draft, r)
+        if r.wanted is not None
+        and r.wanted.node == node
+        and not (r.ending or may_leave(draft, r) or jobs.has_completed(r))
     ]
 
 

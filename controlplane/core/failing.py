@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from controlplane.core import release
+from controlplane.core import chains, release
 from controlplane.core.deployment import RELEASES, Deployment, Step
 from controlplane.core.draft import Draft
 from protocol.spec import ServiceSpec
@@ -57,14 +57,21 @@ def tolerated(draft: Draft, deployment: Deployment) -> bool:
     """True when `max_failure_ratio` allows for all failures there are."""
     services = {s.service for s in deployment.steps if s.state == "failed" and s.back == bool(deployment.outcome)}
     return deployment.kind in RELEASES and all(
-        (spec := _spec(draft, deployment, service)) is not None and not _too_many(deployment, service, spec)
+        (spec := _spec(draft, deployment, service)) is not None
+        and (is_optional(draft, deployment, service) or not _too_many(deployment, service, spec))
         for service in services
     )
 
 
+def is_optional(draft: Draft, deployment: Deployment, service: str) -> bool:
+    """True when other services only like to have it (`required: false`): they go on without, and a warning is left."""
+    revision = draft.revision(deployment.project, deployment.aim)
+    return revision is not None and chains.is_optional(revision.spec.services, service)
+
+
 def _judge_service(draft: Draft, deployment: Deployment, service: str, failed: list[Step]) -> Verdict | None:
     spec = _spec(draft, deployment, service)
-    if spec is None or not _too_many(deployment, service, spec):
+    if spec is None or not _too_many(deployment, service, spec) or is_optional(draft, deployment, service):
         return None
     action = release.config(deployment, spec).failure_action
     if deployment.outcome and action != "pause":

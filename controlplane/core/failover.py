@@ -176,7 +176,7 @@ def forget(draft: Draft, name: str) -> None:
         if outgoing is not None and outgoing.node == name:
             _let_go(draft, replica, outgoing)
         current = draft.replica(replica.id)
-        if current is None or current.wanted is None or current.wanted.node != name:
+        if current is None or current.wanted is None or current.wanted.node != name or jobs.has_completed(current):
             continue
         assigning.unprepare(draft, replica.id)  # else its own reservation would stand in its way
         if current.wanted.task:

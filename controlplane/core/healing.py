@@ -97,7 +97,7 @@ def place_pending(
             )
         return placed
     hold = replica.outgoing is not None and replica.outgoing.ending
-    awaits = "" if deployment else dependencies.hold(draft, replica, placed.node)
+    awaits = dependencies.hold(draft, replica, placed.node)
     changed = assigning.assign(draft, replica, placed, hold=hold, awaits=awaits, deployment=deployment)
     assigning.tell_placed(draft, changed, placed, replica.cause, deployment=deployment)
     return placed

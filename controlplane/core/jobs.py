@@ -7,6 +7,9 @@ ran, is ready, and runs again only when its container changes or a person asks f
 from controlplane.core.replica import Assignment, Replica
 from protocol.spec import ServiceSpec
 
+RUN_S = 3600.0
+"""How long a deployment waits for a job that others wait for, beyond what any step gets."""
+
 
 def completed(assignment: Assignment | None) -> bool:
     """Ended with exit code 0. An agent whose container of it was removed by hand tells no code, but remembers that."""

@@ -14,6 +14,7 @@ from controlplane.core import (
     engine_health,
     failover,
     homecoming,
+    observe,
     prepare,
     rollout,
     tasks,
@@ -23,6 +24,7 @@ from controlplane.core.detector import Verdict
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage, Tick
 from controlplane.core.node import Node, NodeState
+from controlplane.core.replica import Replica
 
 RELIST_S = 15.0
 """A copy whose end is not reported for so long: its node is asked for its inventory, as often again."""
@@ -55,15 +57,23 @@ def tick(draft: Draft, fact: Tick) -> None:
 
 
 def _ask_for_the_departed(draft: Draft) -> None:
-    """A copy that was ended before its agent heard of it is never reported gone; the inventory shows that it is."""
+    """A copy that was ended before its agent heard of it is never reported gone; the inventory shows that it is. Of a
+    node that was removed nobody will ever say anything.
+    """
     if not draft.base.departing or draft.now.mono < draft.volatile.relist_at:
         return
     draft.volatile = msgspec.structs.replace(draft.volatile, relist_at=draft.now.mono + RELIST_S)
-    outgoing = [r.outgoing for r in (draft.replica(key) for key in draft.base.departing) if r is not None]
-    late = {a.node for a in outgoing if a is not None and a.ending and draft.now.wall - a.since >= RELIST_S}
-    for name in sorted(late):
+    late: dict[str, list[Replica]] = {}
+    for replica in (draft.replica(key) for key in sorted(draft.base.departing)):
+        a = replica.outgoing if replica is not None else None
+        if replica is not None and a is not None and a.ending and draft.now.wall - a.since >= RELIST_S:
+            late.setdefault(a.node, []).append(replica)
+    for name, replicas in sorted(late.items()):
         node = draft.get(Node, name)
-        if node is not None and node.state == "online":
+        if node is None:
+            for replica in replicas:
+                observe.release(draft, replica)
+        elif node.state == "online":
             draft.act(SendRelist(node=name))
 
 

@@ -5,7 +5,7 @@ import math
 
 import msgspec
 
-from controlplane.core import detector, drain, failover, failover_policy, rollout
+from controlplane.core import detector, drain, failover, failover_policy, jobs, rollout
 from controlplane.core.action import CloseSession
 from controlplane.core.command import (
     ConfirmDown,
@@ -142,7 +142,7 @@ def confirm_down(draft: Draft, command: ConfirmDown) -> Node:
 def remove(draft: Draft, command: RemoveNode) -> Former:
     """Forget the node and revoke its key. Its replicas get successors where they may move, else wait for a place."""
     node = draft.node(command.node)
-    here = draft.replicas_on(node.name)
+    here = [r for r in draft.replicas_on(node.name) if not jobs.has_completed(r)]
     if here and node.state != "offline" and not command.force:
         raise Refused(
             "conflict",

@@ -5,7 +5,7 @@ Called by `steps`. Where nothing fits, the step goes on trying at every look unt
 
 import msgspec
 
-from controlplane.core import assigning, healing
+from controlplane.core import assigning, chains, healing, jobs
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.placement import Placed, Unplaced
@@ -156,14 +156,22 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> Step:
     spec = draft.spec(replica.id, wanted.revision)
     assert spec is not None
     step = msgspec.structs.replace(step, epoch=wanted.epoch, task=wanted.task, reason=_saying(wanted))
-    failure = failure_of(step, wanted)
+    failure = failure_of(step, wanted, spec)
     if failure:
         return step.ended("failed", draft.now.wall, failure)
-    if wanted.state == "interrupted" or not is_ready(wanted, spec, draft.now.wall, spec.update.monitor_s):
+    if wanted.state == "interrupted" or not _is_done(draft, deployment, step, wanted, spec):
         return step
     if step.kind in ("start", "replace"):
         end_outgoing(draft, replica, deployment.id)
     return step.ended("done", draft.now.wall)
+
+
+def _is_done(draft: Draft, deployment: Deployment, step: Step, wanted: Assignment, spec: ServiceSpec) -> bool:
+    """Ready; a job that others wait for is done when it has completed."""
+    revision = draft.revision(deployment.project, deployment.aim)
+    if revision is not None and chains.must_complete(revision.spec.services, step.service):
+        return jobs.completed(wanted)
+    return is_ready(wanted, spec, draft.now.wall, spec.update.monitor_s)
 
 
 def end_outgoing(draft: Draft, replica: Replica, deployment: int = 0) -> None:
@@ -177,15 +185,19 @@ def end_outgoing(draft: Draft, replica: Replica, deployment: int = 0) -> None:
         draft.put(msgspec.structs.replace(replica, outgoing=ending, serves="both", kept_until=0.0))
 
 
-def failure_of(step: Step, wanted: Assignment) -> str:
-    """Why the step fails, or "". A pull is tried again by the agent until it gives up."""
+def failure_of(step: Step, wanted: Assignment, spec: ServiceSpec) -> str:
+    """Why the step fails, or "". A pull is tried again by the agent until it gives up, and so is a job with
+    `restart: on-failure` as often as that says.
+    """
     if wanted.state == "interrupted" or wanted.code in ("port_taken", "engine_down"):
         return ""
-    limit = START_FAILURES if step.kind == "start" else REPLACE_FAILURES
-    failed = wanted.gave_up or wanted.restarts >= limit
+    retried = spec.restart == "on-failure"
+    limit = START_FAILURES if step.kind == "start" or retried else REPLACE_FAILURES
+    failed = wanted.gave_up or wanted.restarts >= max(limit, spec.restart_max) or jobs.failed_for_good(spec, wanted)
     if wanted.code not in ("pull_failed", "image_missing"):
         failed = failed or wanted.code == "refused"
-        failed = failed or (step.kind != "start" and (wanted.state == "failed" or wanted.health == "unhealthy"))
+        broken = wanted.health == "unhealthy" or (wanted.state == "failed" and not retried)
+        failed = failed or (step.kind != "start" and broken)
         failed = failed or (wanted.state == "stopped" and wanted.exit_code not in (0, None))
     if not failed:
         return ""

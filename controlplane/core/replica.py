@@ -108,6 +108,8 @@ class Replica(Record, frozen=True, kw_only=True):
     """Until then (wall seconds) the outgoing assignment is kept although the wanted one is ready: for a return."""
     restarts_due: bool = False
     """It was started elsewhere; services with `restart: true` towards it are restarted once it is ready."""
+    done_for: int = 0
+    """Revision for which a completed job counts as done, though it ran under another one (a rollback)."""
     home: str = ""
     """Node that a failover took it from and that it goes back to (`x-rope.on_return`); "" = none."""
 

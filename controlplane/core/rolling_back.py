@@ -5,7 +5,7 @@ Used when it fails (`failure_action: rollback`), is cancelled, or its canary is 
 
 import msgspec
 
-from controlplane.core import diff
+from controlplane.core import diff, jobs
 from controlplane.core.deployment import Deployment, Outcome, Step
 from controlplane.core.draft import Draft
 from controlplane.core.project import Revision
@@ -44,3 +44,5 @@ def adopt(draft: Draft, revision: Revision, made: tuple[Step, ...]) -> None:
         if diff.same_container(had, revision, replica.id.service):
             wanted = msgspec.structs.replace(replica.wanted, revision=revision.number)
             draft.put(msgspec.structs.replace(replica, revision=revision.number, wanted=wanted))
+        elif jobs.has_completed(replica):
+            draft.put(msgspec.structs.replace(replica, done_for=revision.number))

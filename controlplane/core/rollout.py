@@ -163,6 +163,16 @@ def _end(draft: Draft, deployment: Deployment) -> None:
     elif failed and not failing.tolerated(draft, deployment):
         finish(draft, deployment, "failed", failed)
     else:
+        _succeed(draft, deployment, failed)
+
+
+def _succeed(draft: Draft, deployment: Deployment, failed: str) -> None:
+    """What failed all the same is a warning: nobody requires it, or there may be so many failures."""
+    optional = {s.service for s in deployment.steps if s.state == "failed" and not s.back}
+    if failed and all(failing.is_optional(draft, deployment, name) for name in optional):
+        deployment = msgspec.structs.replace(deployment, warnings=(*deployment.warnings, failed))
+        finish(draft, deployment, "succeeded", f"nothing requires it: {failed}")
+    else:
         finish(draft, deployment, "succeeded", f"max_failure_ratio allows for it: {failed}" if failed else "")
 
 

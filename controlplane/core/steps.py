@@ -8,7 +8,7 @@ from typing import assert_never
 
 import msgspec
 
-from controlplane.core import gates, placing, pulling, restarting, returning, stopping
+from controlplane.core import chains, gates, jobs, placing, pulling, restarting, returning, stopping
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from protocol.spec import ServiceSpec
@@ -79,6 +79,8 @@ def _grace_s(draft: Draft, deployment: Deployment, step: Step) -> float:
     if spec is None or step.replica is None:
         return 0.0
     period_s = spec.health.start_period_s if spec.health is not None else 0.0
+    if chains.must_complete(revision.spec.services if revision is not None else {}, step.service):
+        period_s += jobs.RUN_S
     return period_s + (spec.probe.start_period_s if spec.probe is not None else 0.0) + spec.update.monitor_s
 
 

@@ -1,11 +1,14 @@
 """Chains of services on failover: who waits for whom, where they come up, and what happens when nothing helps."""
 
 import msgspec
+import pytest
 
+from controlplane.core.command import Command, Deploy, RemoveProject, Restart, Scale
 from controlplane.core.dependencies import ORDER_WAIT_S
+from controlplane.core.deployment import ENDED
 from controlplane.core.replica import Replica
 from protocol.spec import Dependency, Mount, ServiceSpec
-from tests.unit.controlplane.core.world import CHECK, World, a_service, deployed
+from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
 STARTED = Dependency()
 HEALTHY = Dependency(condition="service_healthy")
@@ -150,3 +153,120 @@ def test_a_chain_goes_where_all_of_it_fits() -> None:
     world.power_off(home)
     world.until(lambda: home not in nodes(world) and world.all_running())
     assert len(nodes(world)) == 1
+
+
+# -- deployments ----------------------------------------------------------------------------------------------------
+
+
+def test_who_asks_for_started_only_does_not_wait_for_health() -> None:
+    world = World(NODES)
+    proxy = a_service("proxy", image="proxy:1", health=CHECK)
+    app = a_service("app", health=CHECK, depends_on={"proxy": STARTED})
+    for agent in world.agents.values():
+        agent.sick.add("proxy:1")  # healthy only when the app is there
+    number = world.send(Deploy(spec=a_project("shop", proxy, app))).deployment
+    world.until(lambda: by_service(world).get("app") is not None and by_service(world)["app"].state == "running")
+    for agent in world.agents.values():
+        agent.sick.clear()
+        for container in agent.running.values():
+            container.health = "healthy"
+    world.until(lambda: world.deployment(number).state in ENDED)
+    assert world.deployment(number).state == "succeeded"
+    assert began(world)["proxy"] < began(world)["app"]
+
+
+def test_what_nobody_requires_may_fail_with_a_warning() -> None:
+    world = World(NODES)
+    cache = a_service("cache", image="cache:1", ports=())
+    web = a_service("web", depends_on={"cache": Dependency(required=False)})
+    for agent in world.agents.values():
+        agent.fails["cache:1"] = "no memory"
+    ended = world.deployment(deployed(world, cache, web))
+    assert ended.state == "succeeded" and by_service(world)["web"].state == "running"
+    assert "shop/cache/1 failed on" in ended.reason and ended.reason.startswith("nothing requires it: ")
+    assert ended.warnings and "no memory" in ended.warnings[0]
+
+
+def test_what_somebody_requires_may_not_fail() -> None:
+    world = World(NODES)
+    cache = a_service("cache", image="cache:1", ports=())
+    web = a_service("web", depends_on={"cache": Dependency(required=False)})
+    api = a_service("api", depends_on={"cache": Dependency()})
+    for agent in world.agents.values():
+        agent.fails["cache:1"] = "no memory"
+    assert world.deployment(deployed(world, cache, web, api)).state == "failed"
+
+
+def test_a_cycle_that_reaches_the_core_is_cut_and_deployed() -> None:
+    world = World(NODES)
+    like = Dependency(condition="service_healthy", required=False)
+    services = (
+        a_service("a", health=CHECK, depends_on={"b": like}),
+        a_service("b", health=CHECK, depends_on={"c": like}),
+        a_service("c", health=CHECK, depends_on={"a": like}),
+    )
+    assert world.deployment(deployed(world, *services)).state == "succeeded"
+    (lost,) = nodes(world)
+    world.power_off(lost)
+    world.until(lambda: lost not in nodes(world) and world.all_running())
+
+
+@pytest.mark.parametrize("at", range(1, 14, 2))
+def test_a_node_lost_in_the_middle_of_a_deployment_keeps_the_order(at: int) -> None:
+    world = World(NODES, start_s=3.0)
+    number = world.send(Deploy(spec=a_project("shop", *chain()))).deployment
+    world.run(at)
+    world.power_off(by_service(world)["db"].wanted.node)  # type: ignore[union-attr]
+    world.until(lambda: world.deployment(number).state in ENDED, 200)
+    assert world.deployment(number).state == "succeeded", world.deployment(number).reason
+    when = began(world)
+    assert when["db"] < when["api"] < when["web"] and len(nodes(world)) == 1
+
+
+def test_an_update_of_the_other_restarts_who_asks_for_it() -> None:
+    world = World(NODES)
+    db = a_service("db", health=CHECK, ports=())
+    api = a_service("api", health=CHECK, depends_on={"db": Dependency(restart=True)})
+    web = a_service("web", health=CHECK, depends_on={"api": STARTED})
+    deployed(world, db, api, web)
+    newer = msgspec.structs.replace(db, image="db:2")
+    assert world.deployment(deployed(world, newer, api, web)).state == "succeeded"
+    found = by_service(world)
+    assert {n: (r.epoch, r.wanted.restarts) for n, r in found.items() if r.wanted} == {
+        "db": (2, 0),
+        "api": (1, 1),
+        "web": (1, 0),
+    }
+    assert began(world)["api"] > began(world)["db"]
+    number = world.send(Restart(project="shop", services=("db",))).deployment
+    world.until(lambda: world.deployment(number).state in ENDED)
+    assert [s.replica.service for s in world.deployment(number).steps] == ["db", "api"]
+
+
+def stopped_in_turn(world: World) -> list[str]:
+    """The services of the chain in the order in which their containers end."""
+    gone: list[str] = []
+    while len(gone) < 3:
+        world.run(0.25)
+        alive = {key.service for agent in world.agents.values() for key in agent.running}
+        gone += [name for name in ("web", "api", "db") if name not in alive and name not in gone]
+        assert world.mono < 1200
+    return gone
+
+
+NOTHING = {"db": 0, "api": 0, "web": 0}
+
+
+@pytest.mark.parametrize("command", [RemoveProject(project="shop"), Scale(project="shop", services=NOTHING)])
+def test_a_chain_stops_in_reverse_order(command: Command) -> None:
+    world = World(NODES)
+    deployed(world, *chain())
+    world.send(command)
+    assert stopped_in_turn(world) == ["web", "api", "db"]
+
+
+def test_services_taken_out_of_the_file_stop_in_reverse_order() -> None:
+    world = World(NODES)
+    deployed(world, *chain(), a_service("other"))
+    world.send(Deploy(spec=a_project("shop", a_service("other"))))
+    assert stopped_in_turn(world) == ["web", "api", "db"]

@@ -49,6 +49,7 @@ class Container(msgspec.Struct):
     gave_up: bool = False
     restarts: int = 0
     exit_code: int | None = None
+    tail: tuple[str, ...] = ()
 
 
 class Agent:
@@ -61,6 +62,8 @@ class Agent:
         self.epoch = 0
         self.on = True
         self.linked = True
+        self.ends: dict[str, int] = {}
+        """Image -> exit code: containers of it are jobs that end with it after `job_s`."""
         self.fails: dict[str, str] = {}
         """Image -> reason: containers of it fail."""
         self.sick: set[str] = set()
@@ -81,6 +84,7 @@ class World:
     def __init__(self, names: Iterable[str] = ("node-1", "node-2", "node-3"), *, start_s: float = 0.5) -> None:
         self.mono = 1000.0
         self.start_s = start_s
+        self.job_s = 3.0
         self.seq = 0
         self.cluster = Cluster(Meta(cluster="c1"), Volatile(watch=detector.first(self.mono, {})))
         self.agents: dict[str, Agent] = {}
@@ -273,8 +277,13 @@ class World:
             have = agent.running.get(key)
             if have is None:
                 agent.running[key] = Container(want=want, started_at=self.mono)
+            elif (code := agent.ends.get(want.spec.image)) is not None and have.state == "running":
+                if self.mono - have.started_at >= self.start_s + self.job_s:
+                    have.state, have.exit_code = ("failed" if code else "stopped"), code
+                    have.reason, have.tail = f"exited with code {code}", ("last words",) if code else ()
             elif (
                 have.state in ("starting", "failed")
+                and (have.exit_code is None or want.spec.restart != "no")
                 and not have.gave_up
                 and self.mono - have.started_at >= self.start_s
             ):
@@ -330,6 +339,7 @@ class World:
                     code=c.code,  # type: ignore[arg-type]
                     gave_up=c.gave_up,
                     exit_code=c.exit_code,
+                    log_tail=c.tail,
                     up_s=self.mono - c.started_at if c.state == "running" else 0.0,
                 )
             )
