@@ -18,6 +18,7 @@ from tests.torture.remote import RemoteDocker
 
 def install(knobs: Knobs, engine: str) -> None:
     """Give the agent its engine, and put the points around the product's functions."""
+    knobs.die_with_driver()
     knobs.bend_clock()
 
     def docker(self: app.Agent, cluster: str, node: str) -> Docker:

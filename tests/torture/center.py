@@ -18,6 +18,7 @@ from tests.torture.knobs import Knobs
 
 def install(knobs: Knobs) -> None:
     """Put the points around the product's functions."""
+    knobs.die_with_driver()
     knobs.bend_clock()
     execute = aiosqlite.Connection.execute
 

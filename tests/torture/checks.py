@@ -131,7 +131,7 @@ async def _acknowledged(team: Team, person: Person) -> list[str]:
             found.append(f"{told} (answer {index + 1} of {len(person.acked)})")
     if person.there:
         project = await team.api.get(f"/api/v1/projects/{person.kind.code}")
-        due = {acked.revision for acked in person.acked[person.born :]}
+        due = {acked.revision for acked in person.acked[person.born :]} - {0}
         lost = sorted(due - set(project["revisions"]))
         if lost:
             found.append(f"acknowledged revisions of {person.kind.code} are lost: {lost}")
@@ -141,7 +141,7 @@ async def _acknowledged(team: Team, person: Person) -> list[str]:
 def _told(acked: Acked, status: int, view: Any) -> str:
     if status != 200:
         return f"acknowledged {acked} is lost: {status}"
-    if (view["project"], view["revision"]) != (acked.project, acked.revision):
+    if view["project"] != acked.project or acked.revision not in (0, view["revision"]):
         return f"acknowledged {acked} is now {view}"
     if view["state"] in ("waiting", "running", "paused"):
         return f"{acked} is {view['state']} at rest"

@@ -3,6 +3,7 @@
 The product has no hooks: `center.py` and `agent.py` put these around its functions before they start it.
 """
 
+import ctypes
 import functools
 import mmap
 import os
@@ -24,6 +25,8 @@ OFFSET = "offset"
 
 BOOT = "boot"
 
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
 CENTER_POINTS = ("COMMIT", "store", "send", "answer")
 AGENT_POINTS = ("create", "start", "stop", "restart", "remove", "save-memory", "save-task", "frame")
 """Named points of either process; it can die before or after each."""
@@ -39,6 +42,11 @@ class Knobs:
         self._left = 0
         with (folder / OFFSET).open("rb") as file:
             self._offset = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+
+    def die_with_driver(self) -> None:
+        """From now on the kernel kills this process when the one that started it is gone: nothing outlives a run."""
+        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
 
     def hit(self, name: str) -> None:
         """The process passes this point. Does not return when it is time to die."""

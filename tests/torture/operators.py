@@ -64,7 +64,9 @@ KINDS = (
 
 
 class Acked(NamedTuple):
-    """An answer that must hold: this deployment of this project leads to this revision."""
+    """An answer that must hold: this deployment is of this project, and leads to this revision. 0: scales and restarts
+    that wait take the revision that is current when it is their turn.
+    """
 
     project: str
     deployment: int
@@ -147,7 +149,7 @@ class Person:
         told = reply.body if isinstance(reply.body, dict) else {}
         deployment = told.get("deployment") or {}
         if reply.good and deployment:
-            self.acked.append(Acked(code, deployment["id"], told["revision"]))
+            self.acked.append(Acked(code, deployment["id"], told["revision"] if method == "PUT" else 0))
         what = f"deployment {deployment['id']}" if deployment else str(reply.body)[:160]
         self._team.story.tell("ask", f"{method} {code}{path} {_short(body)} -> {reply.status} {what}")
         assert reply.status < 500 and reply.status != 422, (method, path, reply)
