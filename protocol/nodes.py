@@ -58,7 +58,7 @@ class DrainMove(Body, frozen=True, kw_only=True):
 
 
 class DrainPlan(Body, frozen=True, kw_only=True):
-    """`POST /api/v1/nodes/{name}/drain?dry_run=true`: what a drain would do now."""
+    """`GET /api/v1/nodes/{name}/drain-plan`: what a drain would do now."""
 
     node: str
     moves: tuple[DrainMove, ...]

@@ -94,19 +94,19 @@ def look(draft: Draft, node: Node) -> bool:
     """Write down how far the drain is, and say so once. False when its deadline has passed: nothing more is moved."""
     if node.drain == "late":
         return False
-    left = _left(draft, node.name)
-    late = bool(node.drain_until) and draft.now.wall >= node.drain_until and bool(left)
-    state: DrainState = "late" if late else ("moving" if left else "done")
+    still = left(draft, node.name)
+    late = bool(node.drain_until) and draft.now.wall >= node.drain_until and bool(still)
+    state: DrainState = "late" if late else ("moving" if still else "done")
     if state == node.drain:
         return not late
-    moved = max(0, node.drain_total - len(left))
+    moved = max(0, node.drain_total - len(still))
     if state == "done":
         draft.event("node.drained", f"{node.name} is drained: {moved} moved", cause=node.cause, node=node.name)
     elif state == "late":
-        names = ", ".join(left[:NAMES_MAX])
+        names = ", ".join(still[:NAMES_MAX])
         draft.event(
             "node.drain_late",
-            f"the drain of {node.name} is over its deadline: {moved} moved, {len(left)} left: {names}",
+            f"the drain of {node.name} is over its deadline: {moved} moved, {len(still)} left: {names}",
             cause=node.cause,
             node=node.name,
         )
@@ -114,7 +114,7 @@ def look(draft: Draft, node: Node) -> bool:
     return not late
 
 
-def _left(draft: Draft, node: str) -> list[str]:
+def left(draft: Draft, node: str) -> list[str]:
     """What has still to go: replicas that may move, and former copies that still serve."""
     here = {str(r.id) for r in leaving(draft, node)}
     here |= {

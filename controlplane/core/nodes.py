@@ -86,7 +86,7 @@ def patch(draft: Draft, command: PatchNode) -> Node:
 def start_drain(draft: Draft, command: DrainNode) -> Node:
     """Nothing new comes here; what may move is moved, project by project."""
     node = draft.node(command.node)
-    if node.draining:
+    if node.draining and node.drain != "late":
         return node
     if not 0 <= command.deadline_s <= DEADLINE_MAX_S:
         raise Refused("invalid", f"a deadline is from 0 (none) to {DEADLINE_MAX_S:.0f} s", "deadline_s")

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from controlplane.core import drain
 from controlplane.core.addresses import people_go_to
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import Deployment, Step
+from controlplane.core.draft import Draft
 from controlplane.core.journal import Event
 from controlplane.core.node import Node, reached_at
 from controlplane.core.project import Project, Revision
@@ -19,6 +21,8 @@ from controlplane.core.standing import ready, reason_of, spec_of, standing, want
 from controlplane.core.task import Task
 from protocol.api import (
     DeploymentView,
+    DrainBlocker,
+    DrainView,
     EventView,
     NodeResources,
     NodeTask,
@@ -86,6 +90,21 @@ def node_view(cluster: Cluster, node: Node, figures: Figures, now: Now) -> NodeV
         connected=figures.connected,
         last_seen_s=None if figures.last_seen_s is None else round(figures.last_seen_s, 1),
         registered_at=iso(node.registered_at),
+        drain=_drain(cluster, node, now) if node.draining else None,
+    )
+
+
+def _drain(cluster: Cluster, node: Node, now: Now) -> DrainView:
+    """How far it is. `drain_total` is what there was to move when it began."""
+    draft = Draft(cluster, now)
+    left = drain.left(draft, node.name)
+    return DrainView(
+        state=node.drain,
+        moved=max(0, node.drain_total - len(left)),
+        total=max(node.drain_total, len(left)),
+        left=tuple(left),
+        blockers=tuple(DrainBlocker(replica=str(r.id), reason=drain.REASON) for r in drain.blockers(draft, node.name)),
+        deadline=iso_or_none(node.drain_until),
     )
 
 

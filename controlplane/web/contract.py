@@ -15,8 +15,11 @@ from protocol.api import (
     DeployAnswer,
     DeploymentView,
     DeployRequest,
+    DrainPlan,
+    DrainRequest,
     FailoverAnswer,
     FailoverRequest,
+    HistoryEntry,
     JoinTokenAnswer,
     JoinTokenRequest,
     JoinTokenView,
@@ -144,7 +147,12 @@ def _nodes() -> dict[str, Operation]:
             parameters=(NAME, force),
             errors=("not_found", "conflict"),
         ),
-        "POST /api/v1/nodes/{name}/drain": on_node("Move everything movable away", errors=("not_found", "conflict")),
+        "POST /api/v1/nodes/{name}/drain": on_node(
+            "Move everything movable away", body=DrainRequest, body_needed=False, errors=("not_found", "conflict")
+        ),
+        "GET /api/v1/nodes/{name}/drain-plan": on_node(
+            "What a drain would do now: what moves where, and what stays", answers={200: DrainPlan}
+        ),
         "POST /api/v1/nodes/{name}/resume": on_node("Take replicas again", errors=("not_found", "conflict")),
         "POST /api/v1/nodes/{name}/confirm-down": confirm,
         "POST /api/v1/join-tokens": Operation(
@@ -184,6 +192,12 @@ def _projects() -> dict[str, Operation]:
             "Where each service is reached now: the addresses of copies that are ready and not on their way out",
             answers={200: AddressesView, 304: None},
             parameters=(CODE, _IF_NONE_MATCH),
+            errors=("not_found",),
+        ),
+        "GET /api/v1/projects/{code}/history": on_project(
+            "Its deployments, newest first: who, when, what changed, how long, result",
+            answers={200: list[HistoryEntry]},
+            parameters=(CODE, _query("before", "only those before this deployment", **_NUMBER), LIMIT),
             errors=("not_found",),
         ),
         "PUT /api/v1/projects/{code}": on_project(
@@ -226,6 +240,11 @@ def _records() -> dict[str, Operation]:
     earlier = _query("before", "only those made before this task", type="string", pattern=f"^{TASK.pattern}$")
     of_state = _query("state", "only deployments in this state", type="string", enum=list(get_args(DeploymentState)))
     number = Parameter(name="id", text="the deployment's number", where="path", schema=_NUMBER)
+
+    def on_deployment(summary: str) -> Operation:
+        given: dict[str, Any] = {"answers": {200: DeploymentView}, "parameters": (number,)}
+        return Operation(summary=summary, tag="records", errors=("not_found", "conflict"), **given)
+
     return {
         "GET /api/v1/deployments": Operation(
             summary="Deployments, newest first",
@@ -240,6 +259,11 @@ def _records() -> dict[str, Operation]:
             parameters=(number,),
             errors=("not_found",),
         ),
+        "POST /api/v1/deployments/{id}/pause": on_deployment("Begin nothing more until it is resumed"),
+        "POST /api/v1/deployments/{id}/resume": on_deployment("Go on; what failed is tried again"),
+        "POST /api/v1/deployments/{id}/cancel": on_deployment("End it, with everything as it was before"),
+        "POST /api/v1/deployments/{id}/promote": on_deployment("Let the canary take over"),
+        "POST /api/v1/deployments/{id}/abort": on_deployment("Take the release back"),
         "GET /api/v1/tasks": Operation(
             summary="Orders to agents, newest first",
             tag="records",

@@ -11,15 +11,16 @@ from controlplane.core.command import (
     ConfirmDown,
     DrainNode,
     PatchNode,
+    PlanDrain,
     RemoveNode,
     ResumeNode,
 )
 from controlplane.core.node import Node
-from controlplane.core.nodes import WEIGHT_MAX
+from controlplane.core.nodes import DEADLINE_MAX_S, WEIGHT_MAX
 from controlplane.core.views import node_view
 from controlplane.web.answers import Rejected, answer
-from controlplane.web.call import Call
-from protocol.api import NodePatch, NodeView, Problem
+from controlplane.web.call import Call, bad
+from protocol.api import DrainPlan, DrainRequest, NodePatch, NodeView, Problem
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -48,8 +49,18 @@ async def patch_node(call: Call) -> Response:
 
 async def drain(call: Call) -> Response:
     """`POST nodes/{name}/drain`."""
-    await call.ask(DrainNode(actor=call.who.name, node=_known(call).name))
+    wanted = await call.body(DrainRequest, optional=True)
+    node = _known(call).name
+    if not (math.isfinite(wanted.deadline_s) and 0 <= wanted.deadline_s <= DEADLINE_MAX_S):
+        raise bad("deadline_s", f"must be from 0 (none) to {DEADLINE_MAX_S:.0f} seconds")
+    await call.ask(DrainNode(actor=call.who.name, node=node, deadline_s=wanted.deadline_s))
     return answer(_view(call, _known(call)))
+
+
+async def drain_plan(call: Call) -> Response:
+    """`GET nodes/{name}/drain-plan`: what a drain would do now."""
+    plan: DrainPlan = await call.ask(PlanDrain(actor=call.who.name, node=_known(call).name))
+    return answer(plan)
 
 
 async def resume(call: Call) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from controlplane.core.deployment import Deployment, DeploymentState
 from controlplane.core.task import Task
 from controlplane.core.views import deployment_view, event_view, task_view
-from controlplane.web.answers import Rejected, answer
+from controlplane.web.answers import answer
 from controlplane.web.call import Call
 from controlplane.web.history import Wanted, following, newest
 from protocol.api import Page
@@ -23,7 +23,6 @@ LIST = 100
 
 T = TypeVar("T")
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
 TASK = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -37,15 +36,6 @@ async def deployments(call: Call) -> Response:
 
     mine = (d for _, d in sorted(call.cluster.deployments.items(), reverse=True) if fits(d))
     return answer([deployment_view(d) for d in _first(mine, _limit(call))])
-
-
-async def deployment(call: Call) -> Response:
-    """`GET deployments/{id}`."""
-    text: str = call.request.path_params["id"]
-    found = call.cluster.deployments.get(int(text)) if _NUMBER.fullmatch(text) else None
-    if found is None:
-        raise Rejected("not_found", f"there is no deployment {text[:40]!r}")
-    return answer(deployment_view(found))
 
 
 async def tasks(call: Call) -> Response:

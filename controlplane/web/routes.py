@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import health, nodes, projects, records, reference, tokens
+from controlplane.web import deployments, health, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -76,6 +76,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),
     Row("DELETE", "/api/v1/nodes/{name}", admin, nodes.remove_node, changes=True),
     Row("POST", "/api/v1/nodes/{name}/drain", admin, nodes.drain, changes=True),
+    Row("GET", "/api/v1/nodes/{name}/drain-plan", admin, nodes.drain_plan),
     Row("POST", "/api/v1/nodes/{name}/resume", admin, nodes.resume, changes=True),
     Row("POST", "/api/v1/nodes/{name}/confirm-down", admin, nodes.confirm_down, changes=True),
     Row("POST", "/api/v1/join-tokens", admin, tokens.create, changes=True),
@@ -84,6 +85,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/api/v1/projects", admin, projects.projects),
     Row("GET", "/api/v1/projects/{code}", admin, projects.project),
     Row("GET", "/api/v1/projects/{code}/addresses", admin, projects.addresses),
+    Row("GET", "/api/v1/projects/{code}/history", admin, deployments.history),
     Row("PUT", "/api/v1/projects/{code}", admin, projects.deploy, changes=True),
     Row("DELETE", "/api/v1/projects/{code}", admin, projects.remove, changes=True),
     Row("POST", "/api/v1/projects/{code}/plan", admin, projects.plan),
@@ -92,7 +94,12 @@ TABLE: Sequence[Row | Socket] = (
     Row("POST", "/api/v1/projects/{code}/rollback", admin, projects.rollback, changes=True),
     Row("POST", "/api/v1/projects/{code}/failover", admin, projects.failover, changes=True),
     Row("GET", "/api/v1/deployments", admin, records.deployments),
-    Row("GET", "/api/v1/deployments/{id}", admin, records.deployment),
+    Row("GET", "/api/v1/deployments/{id}", admin, deployments.deployment),
+    Row("POST", "/api/v1/deployments/{id}/pause", admin, deployments.pause, changes=True),
+    Row("POST", "/api/v1/deployments/{id}/resume", admin, deployments.resume, changes=True),
+    Row("POST", "/api/v1/deployments/{id}/cancel", admin, deployments.cancel, changes=True),
+    Row("POST", "/api/v1/deployments/{id}/promote", admin, deployments.promote, changes=True),
+    Row("POST", "/api/v1/deployments/{id}/abort", admin, deployments.abort, changes=True),
     Row("GET", "/api/v1/tasks", admin, records.tasks),
     Row("GET", "/api/v1/events", admin, records.events),
     Row("GET", "/api/v1/audit", admin, records.audit),
