@@ -6,9 +6,12 @@ most `FRAME_MAX` bytes, however they are cut into fragments. Knows no socket and
 
 from typing import Literal, NamedTuple
 
-from websockets.utils import apply_mask
-
 from protocol.codec import FRAME_MAX
+
+try:
+    from websockets.speedups import apply_mask  # in C
+except ImportError:  # a wheel without it
+    from websockets.utils import apply_mask
 
 CONTROL_MAX = 125
 """Bytes of a ping, pong or close."""

@@ -17,7 +17,6 @@ from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.link.session import Session
 from protocol.messages import ComeBack, Heartbeat, Relist
-from protocol.names import ReplicaId
 
 MIB = 1024 * 1024
 
@@ -130,12 +129,12 @@ class Hub:
                 self._forget(session.node)
             self._quiet.set()
 
-    def heard(self, session: Session) -> bool:
-        """A frame came; False when the session is not the node's session any more."""
+    def heard(self, session: Session, mono: float | None = None) -> bool:
+        """A frame came (at `mono`); False when the session is not the node's session any more."""
         rope = self._ropes.get(session.node)
         if rope is None or rope.session is not session:
             return False
-        rope.heard_at = self._now().mono
+        rope.heard_at = self._now().mono if mono is None else mono
         self._ropes.move_to_end(session.node)
         return True
 
@@ -266,5 +265,5 @@ def _usage(heartbeat: Heartbeat, bad_before: int) -> NodeUsage:
         disk_free=min(max(heartbeat.disk_free_gb / total, 0.0), 1.0) if total > 0 else None,
         engine_bad=0 if heartbeat.engine_ok else bad_before + 1,
         ports=frozenset(heartbeat.ports),
-        seen=frozenset((str(ReplicaId(c.project_code, c.service, c.replica)), c.epoch) for c in heartbeat.containers),
+        seen=frozenset([(f"{c.project_code}/{c.service}/{c.replica}", c.epoch) for c in heartbeat.containers]),
     )

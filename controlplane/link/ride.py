@@ -102,6 +102,7 @@ class Ride:
             _log.exception("session %d of %s failed", session.epoch, session.node)
             closed = Closed(1011, "a fault in the Center")
         finally:
+            session.outbox.wake = _nobody  # no circle is left behind
             self._hub.leave(session)
             self._relay.leave(session)
         _log.info("session %d of %s ended: %s", session.epoch, session.node, closed)
@@ -117,11 +118,12 @@ class Ride:
         session = self._session
         if session.closed is not None:
             return
-        if not self._hub.heard(session):
+        mono = self._now().mono
+        if not self._hub.heard(session, mono):
             session.end(1008, "a newer session of this node is open")
             return
         try:
-            self._allow()
+            self._allow(mono)
             if frame is not None and frame != _PULSE:
                 message = decode_from_agent(frame)
                 if isinstance(message, Relayed):
@@ -153,9 +155,8 @@ class Ride:
 
     # -- what came --------------------------------------------------------------------------------------------------
 
-    def _allow(self) -> None:
+    def _allow(self, mono: float) -> None:
         """A token bucket: an agent that floods us loses its session, not the Center its time."""
-        mono = self._now().mono
         self._allowance = min(FRAMES_BURST, self._allowance + (mono - self._allowed_at) * FRAMES_PER_S) - 1
         self._allowed_at = mono
         if self._allowance < 0:
@@ -252,3 +253,7 @@ class Ride:
         if self._held and len(self._facts) < FACTS_MAX:
             self._held = False
             self._wire.hold(False)
+
+
+def _nobody() -> None:
+    """Nobody takes what comes after the end."""

@@ -54,6 +54,7 @@ class Board:
         self._loaded = False
         self._trends: dict[str, Trend] = {}
         self._heard: dict[str, _Heard] = {}
+        self._unswept: list[str] = []
         self._dirty_nodes: dict[str, None] = {}
         self._dirty_projects: dict[str, None] = {}
         self._dirty_works: dict[int, None] = {}
@@ -103,9 +104,13 @@ class Board:
         self._events.clear()
         self._loaded = False
 
-    def sweep(self, now: Now) -> None:
-        """Note what changes without a commit: heartbeats, and what becomes well or longer by the passing of time."""
-        for name in self._cluster.nodes:
+    def sweep(self, now: Now, most: int = 1 << 30) -> bool:
+        """Note what changes without a commit: heartbeats, and what becomes well or longer by the passing of time. Looks
+        at up to `most` nodes, and goes on there; True when there is more to do.
+        """
+        self._unswept = self._unswept or list(self._cluster.nodes)
+        names, self._unswept = self._unswept[:most], self._unswept[most:]
+        for name in names:
             figures = self._door.figures.figures(name)
             beat = figures.heartbeat
             heard = _Heard(beat, figures.connected)
@@ -117,8 +122,11 @@ class Board:
                 self._dirty_nodes[name] = None
             elif trend.pass_by(now.mono):
                 self._dirty_nodes[name] = None
+        if self._unswept:
+            return True
         self._dirty_projects.update((code, None) for code, row in self._rows.items() if row.state not in _WELL)
         self._dirty_works.update((number, None) for number in self._cluster.open_deployments)
+        return False
 
     def look(self, now: Now, most: int = 1 << 30) -> bool:
         """Make up to `most` structs of what is noted; True when there is more to do."""

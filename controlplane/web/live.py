@@ -17,8 +17,12 @@ from controlplane.web.sheet import Pieces, Sheet
 PAUSE_S = 0.25
 """Between two frames."""
 SWEEP_S = 1.0
-"""How often heartbeats and what changes by time are looked at."""
-IDLE_S = 30.0
+"""How often heartbeats and what changes by time are looked at …"""
+SWEEP_IDLE_S = 4.0
+"""… and with no page open: only so that the charts of the last minutes miss no heartbeat."""
+SWEEP_CHUNK = 500
+"""Nodes looked at before others get their turn."""
+IDLE_S = 300.0
 """With no page open the board only notes what changed; it is worked off so often, and for the next first paint."""
 CHUNK = 50
 """Structs made before others get their turn …"""
@@ -122,8 +126,8 @@ class Live:
         sweep_at = look_at = 0.0
         while True:
             if clock() >= sweep_at:
-                self._board.sweep(self._door.now())
-                sweep_at = clock() + SWEEP_S
+                await self._sweep()
+                sweep_at = clock() + (SWEEP_S if self.open else SWEEP_IDLE_S)
             if self.open or clock() >= look_at:
                 await self._board.load()
                 await self._look()
@@ -137,6 +141,12 @@ class Live:
                 self._woken.clear()
             except TimeoutError:
                 pass
+
+    async def _sweep(self) -> None:
+        more = True
+        while more:
+            more = self._board.sweep(self._door.now(), SWEEP_CHUNK)
+            await asyncio.sleep(0)
 
     async def _look(self) -> None:
         more = True
