@@ -18,7 +18,7 @@ _REFERENCE = re.compile(
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
-_REFERENCE_MAX = 400
+_REFERENCE_MAX = 600
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,3 +75,9 @@ def test_what_is_no_reference_is_refused(image: str) -> None:
 def test_a_tag_is_no_pin() -> None:
     with pytest.raises(DockerFault, match="not pinned"):
         parse_pinned("nginx:1")
+
+
+def test_the_longest_legal_reference_is_one() -> None:
+    """255 characters of name, 128 of tag, and a digest: what the Center lets a Compose file say."""
+    image = f"{'a' * 255}:{'t' * 128}@sha256:{'0' * 64}"
+    assert parse(image).tag == "t" * 128
