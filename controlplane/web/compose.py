@@ -6,11 +6,13 @@ from typing import cast, get_args
 import msgspec
 
 from composefile.errors import ComposeError
+from composefile.places import place_of
 from composefile.read import Compose, read
 from composefile.sourcemap import in_sources
+from controlplane.core.record import Refused
 from controlplane.web.answers import Rejected
 from controlplane.web.call import Call, decode, one_of
-from protocol.api import DeployRequest
+from protocol.api import DeployRequest, Problem, SourceMap
 from protocol.spec import Strategy
 
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -28,6 +30,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     compose: Compose
     source: str
     strategy: Strategy | None
+    sources: SourceMap | None = None
+
+    def pointed(self, error: Refused) -> Rejected:
+        """A refusal of the core with the line of its field in the file."""
+        line, column = place_of(self.source, error.field)
+        problem = Problem(message=error.message, field=error.field, line=line, column=column, fix=error.fix)
+        details = in_sources((problem,), self.sources) if error.field else ()
+        return Rejected(error.code, error.message, *details)
 
 
 async def asked(call: Call, code: str) -> Asked:
@@ -46,7 +56,12 @@ async def asked(call: Call, code: str) -> Asked:
         message = f"the Compose file has {count} error{'s' if count != 1 else ''}; nothing was changed"
         raise Rejected("invalid", message, *in_sources(error.problems, wanted.sources)) from error
     compose = msgspec.structs.replace(compose, warnings=in_sources(compose.warnings, wanted.sources))
-    return Asked(compose=compose, source=wanted.compose, strategy=cast(Strategy, strategy) if strategy else None)
+    return Asked(
+        compose=compose,
+        source=wanted.compose,
+        strategy=cast(Strategy, strategy) if strategy else None,
+        sources=wanted.sources,
+    )
 
 
 async def _request(call: Call) -> DeployRequest:

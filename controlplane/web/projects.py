@@ -16,6 +16,7 @@ from controlplane.core.command import (
     Scale,
 )
 from controlplane.core.project import Project
+from controlplane.core.record import Refused
 from controlplane.core.views import deployment_view, project_view
 from controlplane.web.answers import Rejected, answer
 from controlplane.web.call import Call, bad
@@ -58,13 +59,21 @@ async def deploy(call: Call) -> Response:
     """`PUT projects/{code}?strategy=`: 202 with the deployment, 200 when unchanged, 422 with all errors of the file."""
     wanted = await asked(call, call.name("code", PROJECT, "bad_request"))
     command = Deploy(actor=call.who.name, spec=wanted.compose.spec, source=wanted.source, strategy=wanted.strategy)
-    return await _operate(call, command, tuple(wanted.compose.warnings))
+    try:
+        return await _operate(call, command, tuple(wanted.compose.warnings))
+    except Refused as error:
+        raise wanted.pointed(error) from error
 
 
 async def plan(call: Call) -> Response:
     """`POST projects/{code}/plan?strategy=`: what a deploy of this file would do now."""
     wanted = await asked(call, call.name("code", PROJECT, "bad_request"))
-    found: PlanAnswer = await call.ask(Plan(actor=call.who.name, spec=wanted.compose.spec, strategy=wanted.strategy))
+    try:
+        found: PlanAnswer = await call.ask(
+            Plan(actor=call.who.name, spec=wanted.compose.spec, strategy=wanted.strategy)
+        )
+    except Refused as error:
+        raise wanted.pointed(error) from error
     return answer(msgspec.structs.replace(found, warnings=(*wanted.compose.warnings, *found.warnings)))
 
 
