@@ -6,6 +6,7 @@ Knows no language, template or socket.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from controlplane.core.cluster import Changes, Cluster
@@ -20,10 +21,16 @@ from controlplane.web.card import Card, Row, card, in_order, row
 from controlplane.web.door import Door
 from controlplane.web.history import Wanted, newest
 from controlplane.web.trend import Trend
-from controlplane.web.work import Line, Work, line, step_line, work
+from controlplane.web.work import STEPS_SHOWN, Line, Work, line, step_line, work
+from protocol.api import NodeView, ProjectView
 from protocol.messages import Heartbeat
 
 EVENTS_SHOWN = 16
+EVENTS_KEPT = 400
+"""Lines in memory, of which the page of a project or node shows its own."""
+OWN_EVENTS = 30
+OWN_WORKS = 8
+ALL_STEPS = 100_000
 WORKS_SHOWN = 6
 ENDED_SHOWN = 3
 SEEN_SLACK_S = 2.0
@@ -50,7 +57,9 @@ class Board:
         self._cards: dict[str, Card] = {}
         self._rows: dict[str, Row] = {}
         self._works: dict[int, Work] = {}
-        self._events: deque[Line] = deque(maxlen=EVENTS_SHOWN)
+        self._events: deque[Line] = deque(maxlen=EVENTS_KEPT)
+        self._projects: dict[str, ProjectView] = {}
+        self._nodes: dict[str, NodeView] = {}
         self._loaded = False
         self._trends: dict[str, Trend] = {}
         self._heard: dict[str, _Heard] = {}
@@ -67,7 +76,7 @@ class Board:
         """Read the newest events, once. Those that are committed meanwhile are not lost."""
         if self._loaded:
             return
-        found = await newest(self._door.journal, self._cluster.meta.event_seq, EVENTS_SHOWN, Wanted())
+        found = await newest(self._door.journal, self._cluster.meta.event_seq, EVENTS_KEPT, Wanted())
         known = {e.seq: line(event_view(e)) for e in found} | {e.seq: e for e in self._events}
         self._events.clear()
         self._events.extend(shown for _, shown in sorted(known.items()))
@@ -165,8 +174,44 @@ class Board:
 
     @property
     def events(self) -> Sequence[Line]:
-        """The newest first."""
+        """The newest of all, newest first."""
+        return list(islice(reversed(self._events), EVENTS_SHOWN))
+
+    @property
+    def all_events(self) -> Sequence[Line]:
+        """Those in memory, newest first."""
         return list(reversed(self._events))
+
+    def events_of(self, *, project: str = "", node: str = "", deployment: int = 0) -> Sequence[Line]:
+        """The newest about this one, newest first; of those in memory."""
+        own = (
+            e
+            for e in reversed(self._events)
+            if project in ("", e.project) and node in ("", e.node) and deployment in (0, e.deployment)
+        )
+        return list(islice(own, OWN_EVENTS))
+
+    def project(self, code: str) -> ProjectView | None:
+        """A project, whole."""
+        return self._projects.get(code)
+
+    def node(self, name: str) -> NodeView | None:
+        """A node, whole."""
+        return self._nodes.get(name)
+
+    def card(self, name: str) -> Card | None:
+        """A node as on the map."""
+        return self._cards.get(name)
+
+    def works_of(self, project: str) -> Sequence[Work]:
+        """The last deployments of a project, newest first."""
+        own = (w for _, w in sorted(self._works.items(), reverse=True) if w.project == project)
+        return list(islice(own, OWN_WORKS))
+
+    def whole_work(self, number: int) -> Work | None:
+        """A deployment with all its steps."""
+        deployment = self._cluster.deployments.get(number)
+        return None if deployment is None else self._work(deployment, self._door.now(), ALL_STEPS)
 
     @property
     def faults(self) -> Sequence[str]:
@@ -182,14 +227,14 @@ class Board:
     def _look_at_node(self, name: str, now: Now) -> None:
         node = self._cluster.nodes.get(name)
         if node is None:
-            for table in (self._cards, self._trends, self._heard):
+            for table in (self._cards, self._trends, self._heard, self._nodes):
                 table.pop(name, None)
             self._order = []
             return
         if name not in self._cards:
             self._order = []
         figures = self._door.figures.figures(name)
-        view = node_view(self._cluster, node, figures, now)
+        view = self._nodes[name] = node_view(self._cluster, node, figures, now)
         trend = self._trends.get(name)
         seen = _seen(view.last_seen_s, now.wall, self._cards.get(name))
         _keep(self._cards, name, card(view, trend.lines() if trend else (), seen))
@@ -198,20 +243,25 @@ class Board:
         project = self._cluster.projects.get(code)
         if project is None:
             self._rows.pop(code, None)
+            self._projects.pop(code, None)
             return
-        _keep(self._rows, code, row(project_view(self._cluster, project, now)))
+        _keep(self._projects, code, project_view(self._cluster, project, now))
+        _keep(self._rows, code, row(self._projects[code]))
 
     def _look_at_work(self, number: int, now: Now) -> None:
         deployment = self._cluster.deployments.get(number)
         if deployment is None:
             self._works.pop(number, None)
             return
+        _keep(self._works, number, self._work(deployment, now))
+
+    def _work(self, deployment: Deployment, now: Now, most: int = STEPS_SHOWN) -> Work:
         view = deployment_view(deployment)
         steps = [
             step_line(v, _took_s(s, now.wall), *_bytes(self._cluster.tasks, s))
             for s, v in zip(deployment.steps, view.steps, strict=True)
         ]
-        _keep(self._works, number, work(view, steps))
+        return work(view, steps, most)
 
 
 def _keep(table: dict, key: object, value: object) -> None:  # type: ignore[type-arg]

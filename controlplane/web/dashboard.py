@@ -6,9 +6,11 @@ Handlers are in `pages.py` and `login.py`; the app runs `run` beside the server.
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
 from starlette.requests import HTTPConnection, Request
 
 from controlplane.web.assets import Assets
@@ -37,7 +39,8 @@ class Dashboard:
             code: environment(language, self.assets.url, door.settings.public_url)
             for code, language in self.languages.items()
         }
-        self.live = Live(door, {c: renderer(e) for c, e in self._environments.items()}, VIEWS)
+        self._draws = {c: renderer(e) for c, e in self._environments.items()}
+        self.live = Live(door, self._draws, VIEWS)
         address = urlsplit(door.settings.public_url)
         self.secure = address.scheme == "https"
         self._plain_beyond = not self.secure and not _is_loopback(address.hostname or "")
@@ -77,6 +80,11 @@ class Dashboard:
             session=self.sessions.find(value),
             value=value,
         )
+
+    def drawing(self, visit: Visit) -> Callable[[str, object], Markup]:
+        """Draws a partial in the visitor's language."""
+        draw = self._draws[visit.language.code]
+        return lambda name, value: Markup(draw(name, value))  # noqa: S704 - rendered by autoescaping templates
 
     def draw(self, visit: Visit, name: str, **context: Any) -> str:
         """A page's HTML, with what every page has."""

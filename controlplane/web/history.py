@@ -36,7 +36,7 @@ async def following(journal: Journal, after: int, limit: int, wanted: Wanted) ->
 
 
 async def newest(journal: Journal, last: int, limit: int, wanted: Wanted) -> Sequence[Event]:
-    """The last `limit` events up to now, in order. `last`: the newest sequence number.
+    """The last `limit` events up to `last`, in order. `last`: a sequence number; that of the newest for the newest.
 
     The store reads forward only, so the window before `last` is doubled until it holds enough.
     """
@@ -46,9 +46,9 @@ async def newest(journal: Journal, last: int, limit: int, wanted: Wanted) -> Seq
         found: deque[Event] = deque(maxlen=limit)
         cursor = after
         while page := await following(journal, cursor, _PAGE, wanted):
-            found.extend(page)
+            found.extend(e for e in page if e.seq <= last)
             cursor = page[-1].seq
-            if len(page) < _PAGE:
+            if len(page) < _PAGE or cursor >= last:
                 break
         if len(found) == limit or after == 0:
             return tuple(found)

@@ -1,4 +1,4 @@
-"""`WebSocket /live?view=&lang=`: a page's own socket. Snapshot first, then a frame for each change, at most 4 a second.
+"""`WebSocket /live?view=&of=&lang=`: a page's own socket. A snapshot, then a frame for each change, at most 4 a second.
 
 One task keeps the board and draws each view once per language for everybody; each socket has a writer that asks its
 sheet what is new since the version it sent last. A slow browser waits with one frame under way; what comes meanwhile is
@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from controlplane.web.board import Board
 from controlplane.web.door import Door, Subscription
 from controlplane.web.sheet import Pieces, Sheet
+from controlplane.web.views import ABOUT
 
 PAUSE_S = 0.25
 """Between two frames."""
@@ -40,7 +41,13 @@ LATER = 1013
 
 BEAT = "{}"
 
-View = Callable[[Board], Pieces]
+OF_MAX = 64
+"""Characters of what a view is about."""
+
+View = Callable[[Board, str], Pieces]
+
+Key = tuple[str, str, str]
+"""View, what it is about ("" = everything), language."""
 
 
 class _Reader:
@@ -60,8 +67,8 @@ class Live:
         self._draws = draws
         self._views = views
         self._board = Board(door)
-        self._sheets: dict[tuple[str, str], Sheet] = {}
-        self._readers: dict[tuple[str, str], set[_Reader]] = {}
+        self._sheets: dict[Key, Sheet] = {}
+        self._readers: dict[Key, set[_Reader]] = {}
         self._woken = asyncio.Event()
 
     @property
@@ -69,16 +76,23 @@ class Live:
         """Open sockets."""
         return sum(len(readers) for readers in self._readers.values())
 
-    def knows(self, view: str, language: str) -> bool:
-        """True when there is such a view and language."""
-        return view in self._views and language in self._draws
+    @property
+    def sheets(self) -> int:
+        """Views that are kept drawn."""
+        return len(self._sheets)
 
-    async def sheet(self, view: str, language: str) -> Sheet:
+    def knows(self, view: str, of: str, language: str) -> bool:
+        """True when there is such a view and language, and `of` may be what it is about."""
+        return view in self._views and language in self._draws and len(of) <= OF_MAX and bool(of) == (view in ABOUT)
+
+    async def sheet(self, view: str, of: str, language: str) -> Sheet:
         """The view as it is now. For the first paint."""
         await self._board.load()
         await self._look()
-        await self._refresh((view, language))
-        return self._sheets[view, language]
+        await self._refresh((view, of, language))
+        found = self._sheets[view, of, language]
+        self._forget((view, of, language))
+        return found
 
     async def run(self) -> None:
         """Keep the board and the sheets that are looked at. Until cancelled."""
@@ -88,7 +102,7 @@ class Live:
                 tasks.create_task(self._collect(subscription))
                 await self._keep()
 
-    async def serve(self, socket: WebSocket, view: str, language: str, signed_in: Callable[[], bool]) -> None:
+    async def serve(self, socket: WebSocket, key: Key, signed_in: Callable[[], bool]) -> None:
         """Serve one browser until it leaves, is too slow or its session is over. The origin was checked."""
         await socket.accept()
         if not signed_in():
@@ -97,7 +111,7 @@ class Live:
         if self.open >= SOCKETS_MAX:
             await socket.close(LATER)
             return
-        key, reader = (view, language), _Reader()
+        reader = _Reader()
         readers = self._readers.setdefault(key, set())
         readers.add(reader)
         self._woken.set()
@@ -111,6 +125,13 @@ class Live:
             pass  # the browser is gone or too slow; it comes back by itself
         finally:
             readers.discard(reader)
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        """Sheets about one thing are many; one that nobody looks at is dropped."""
+        if key[1] and not self._readers.get(key):
+            self._readers.pop(key, None)
+            self._sheets.pop(key, None)
 
     async def _collect(self, subscription: Subscription) -> None:
         while True:
@@ -154,22 +175,20 @@ class Live:
             more = self._board.look(self._door.now(), CHUNK)
             await asyncio.sleep(0)
 
-    async def _refresh(self, key: tuple[str, str]) -> None:
-        view, language = key
+    async def _refresh(self, key: Key) -> None:
+        view, of, language = key
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(self._draws[language])
         more = True
         while more:
-            more = sheet.prepare(self._views[view](self._board), DRAWN)
+            more = sheet.prepare(self._views[view](self._board, of), DRAWN)
             await asyncio.sleep(0)
-        if sheet.update(self._views[view](self._board)):
+        if sheet.update(self._views[view](self._board, of)):
             for reader in self._readers.get(key, ()):
                 reader.woken.set()
 
-    async def _write(
-        self, socket: WebSocket, key: tuple[str, str], reader: _Reader, signed_in: Callable[[], bool]
-    ) -> None:
+    async def _write(self, socket: WebSocket, key: Key, reader: _Reader, signed_in: Callable[[], bool]) -> None:
         clock = asyncio.get_running_loop().time
         await self._refresh(key)
         sheet, shown, beat_at = self._sheets[key], -1, clock() + BEAT_S

@@ -18,6 +18,7 @@ TONES: Mapping[str, str] = {
     "online": "ok", "suspect": "wa", "offline": "ba", "unknown": "id", "draining": "wa", "unschedulable": "wa",
     "running": "ok", "deploying": "pr", "degraded": "wa", "interrupted": "ba", "failed": "ba", "stopped": "id",
     "succeeded": "ok", "waiting": "id", "paused": "wa", "rolled_back": "wa", "cancelled": "id", "superseded": "id",
+    "pending": "wa", "assigned": "pr", "pulling": "pr", "starting": "pr", "stopping": "id",
 }  # fmt: skip
 """Word of a state -> colour of its pill: ok, wa(rning), ba(d), pr(ogress), id(le)."""
 

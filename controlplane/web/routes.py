@@ -16,11 +16,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from controlplane.web import deployments, health, nodes, projects, records, reference, tokens
-from controlplane.web.answers import CODE, Rejected, failure, refusal
+from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
 from controlplane.web.call import Call, whole_number
+from controlplane.web.composing import Composing
 from controlplane.web.dashboard import Dashboard
+from controlplane.web.deeds import Deeds
 from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
@@ -124,8 +126,28 @@ def routes(door: Door) -> list[BaseRoute]:
 def pages(dashboard: Dashboard) -> Sequence[Page]:
     """The pages."""
     shown, login = Pages(dashboard), Login(dashboard, Attempts(lambda: dashboard.door.now().mono))
+    deeds = Deeds(dashboard, shown)
+    composing = Composing(dashboard, shown, deeds)
     return (
         Page("GET", "/", admin, shown.overview),
+        Page("GET", "/nodes", admin, shown.nodes),
+        Page("POST", "/nodes", admin, deeds.invite),
+        Page("GET", "/nodes/{name}", admin, shown.node),
+        Page("POST", "/nodes/{name}/drain", admin, deeds.drain),
+        Page("POST", "/nodes/{name}/resume", admin, deeds.resume),
+        Page("POST", "/nodes/{name}/confirm-down", admin, deeds.confirm_down),
+        Page("POST", "/nodes/{name}/remove", admin, deeds.remove_node),
+        Page("GET", "/new", admin, composing.new),
+        Page("POST", "/new", admin, composing.submit),
+        Page("GET", "/projects/{code}", admin, shown.project),
+        Page("GET", "/projects/{code}/edit", admin, composing.edit),
+        Page("POST", "/projects/{code}/restart", admin, deeds.restart),
+        Page("POST", "/projects/{code}/rollback", admin, deeds.rollback),
+        Page("POST", "/projects/{code}/scale", admin, deeds.scale),
+        Page("POST", "/projects/{code}/remove", admin, deeds.remove_project),
+        Page("GET", "/deployments/{id}", admin, shown.deployment),
+        Page("POST", "/deployments/{id}", admin, deeds.steer),
+        Page("GET", "/events", admin, shown.events),
         Page("GET", "/api/v1/docs", anyone, Reference(dashboard).page),
         Page("GET", "/login", anyone, login.form),
         Page("POST", "/login", anyone, login.sign_in),
@@ -201,7 +223,10 @@ def _page(dashboard: Dashboard, path: str, found: dict[str, Page]) -> Route:
             page.policy(visit.session.who if visit.session else NOBODY)
         except Rejected:
             return visit.redirect("/login")
-        return await page.handler(visit)
+        try:
+            return await page.handler(visit)
+        except Rejected as error:
+            return visit.page(dashboard.draw(visit, "error", error=error.message), STATUS.get(error.code, 400))
 
     return Route(path, endpoint, methods=list(found))
 
@@ -212,13 +237,14 @@ def _live(dashboard: Dashboard) -> Callable[[WebSocket], Awaitable[None]]:
             if not socket.headers.get("origin"):
                 raise Rejected("forbidden", "this socket is for the Center's own pages")
             check_origin(socket, dashboard.door.settings.public_url)
-            view, language = socket.query_params.get("view", ""), socket.query_params.get("lang", "")
-            if not dashboard.live.knows(view, language):
+            asked = socket.query_params
+            key = asked.get("view", ""), asked.get("of", ""), asked.get("lang", "")
+            if not dashboard.live.knows(*key):
                 raise Rejected("not_found", "there is no such view or language")
         except Rejected as error:
             await socket.send_denial_response(refusal(error))
             return
-        await dashboard.live.serve(socket, view, language, lambda: dashboard.signed_in(socket))
+        await dashboard.live.serve(socket, key, lambda: dashboard.signed_in(socket))
 
     return endpoint
 

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from controlplane.web.card import key_of
 from controlplane.web.language import Language
 from controlplane.web.overview import TONES
 from controlplane.web.trend import height_of
@@ -26,13 +27,21 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
     )
     made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(asset=asset, language=language, own_url=own_url, tone=tone, y=height_of)
-    made.filters.update(word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib)
+    made.filters.update(
+        word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib, key=escaped_key
+    )
     return made
 
 
 def tone(state: str, kind: str = "") -> str:
-    """The colour of a state's pill; a deployment that runs is under way, not well."""
+    """The colour of a state's pill; a deployment that runs is under way, not well. `kind`: `deployment` or ""."""
     return "pr" if kind == "deployment" and state == "running" else TONES[state]
+
+
+def escaped_key(text: str) -> str:
+    """`replica-web.x_1` as an id that needs no escape in a selector, as `card.key_of` makes it."""
+    kind, _, name = text.partition("-")
+    return key_of(kind, name)
 
 
 def moment(at: float | str) -> Markup:

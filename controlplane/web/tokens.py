@@ -4,6 +4,7 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
+from starlette.datastructures import URL
 from starlette.responses import Response
 
 from controlplane.core.command import CreateTicket, RevokeTicket
@@ -18,6 +19,8 @@ from protocol.handshake import JoinToken, secret_hash
 from protocol.names import NODE, is_legal
 
 AGENT_DATA = "/var/lib/ropeteam-agent"
+TTL_S = 900.0
+"""A join token's life unless told otherwise."""
 
 _ID = re.compile(r"[0-9a-f]{1,64}")
 
@@ -43,13 +46,24 @@ async def create(call: Call) -> Response:
     """`POST join-tokens`: the secret is made here and shown once; only its hash goes further."""
     wanted = await call.body(JoinTokenRequest, optional=True)
     _check_wish(wanted)
-    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), call.door.settings.fingerprint)
+    token, command = new_ticket(call.door.settings.fingerprint, wanted.name, wanted.ttl_s, call.who.name)
+    ticket: JoinTicket = await call.ask(command)
+    line, expires_at = join_line(call.door.settings.public_url, call.request.url, token), iso(ticket.expires_at)
+    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=line), 201)
+
+
+def new_ticket(fingerprint: str, name: str, ttl_s: float, actor: str) -> tuple[JoinToken, CreateTicket]:
+    """A fresh join token, and the command that makes the Center take it."""
+    token = JoinToken(secrets.token_hex(6), secrets.token_urlsafe(32), fingerprint)
     hashed = secret_hash(token.secret)
-    ticket: JoinTicket = await call.ask(
-        CreateTicket(actor=call.who.name, id=token.id, secret_hash=hashed, ttl_s=wanted.ttl_s, name=wanted.name)
-    )
-    command, expires_at = _join_command(_url_for_agents(call), token), iso(ticket.expires_at)
-    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=command), 201)
+    return token, CreateTicket(actor=actor, id=token.id, secret_hash=hashed, ttl_s=ttl_s, name=name)
+
+
+def join_line(public_url: str, used: URL, token: JoinToken) -> str:
+    """What to run on the machine that shall join. `used`: the URL by which the asking person reached the Center."""
+    url = _url_for_agents(public_url, used)
+    plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
+    return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"
 
 
 def _check_wish(wanted: JoinTokenRequest) -> None:
@@ -59,15 +73,8 @@ def _check_wish(wanted: JoinTokenRequest) -> None:
         raise bad("name", f"must match {NODE.pattern}")
 
 
-def _url_for_agents(call: Call) -> str:
+def _url_for_agents(public: str, used: URL) -> str:
     """The public URL; where that is this machine's own, the address that the asking person used instead."""
-    public = call.door.settings.public_url
-    used = call.request.url
     if not is_loopback(urlsplit(public).hostname or "") or is_loopback(used.hostname or ""):
         return public
     return f"{used.scheme}://{used.netloc}" if is_address(used.hostname or "") else public
-
-
-def _join_command(url: str, token: JoinToken) -> str:
-    plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
-    return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"

@@ -6,8 +6,11 @@ import msgspec
 
 from controlplane.web import overview
 from controlplane.web.board import Board
+from controlplane.web.card import key_of
 from controlplane.web.overview import Totals
 from controlplane.web.sheet import Many, Piece, Pieces
+from protocol.api import NodeTask, NodeView, ReplicaView
+from protocol.messages import Versions
 
 
 class MapHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +20,7 @@ class MapHead(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int
 
 
-def overview_pieces(board: Board) -> Pieces:
+def overview_pieces(board: Board, _: str) -> Pieces:
     """`/`: what is wrong first, then the map, the projects, deployments and events."""
     cards, rows = board.cards, board.rows
     totals = overview.totals(cards, rows)
@@ -33,5 +36,101 @@ def overview_pieces(board: Board) -> Pieces:
     }
 
 
-VIEWS: Mapping[str, Callable[[Board], Pieces]] = {"overview": overview_pieces}
+def project_pieces(board: Board, code: str) -> Pieces:
+    """`/projects/CODE`: the state in a sentence, then services, replicas, deployments, events."""
+    found = board.project(code)
+    replicas = found.replicas if found else ()
+    return {
+        "state": Piece("_project_state", (found.state, found.message, found.revision) if found else None),
+        "services": Piece("_services", found.services if found else ()),
+        "replicas": Many("_replica", "_no_replicas", {_replica_key(r): (code, r) for r in replicas}),
+        "deployments": Piece("_deployments", tuple(board.works_of(code))),
+        "events": Piece("_events", tuple(board.events_of(project=code))),
+    }
+
+
+def node_pieces(board: Board, name: str) -> Pieces:
+    """`/nodes/NAME`: its card, what it runs, what happened."""
+    found, card = board.node(name), board.card(name)
+    tasks = found.tasks if found else ()
+    return {
+        "card": Many("_node", "_gone", {card.key: card} if card else {}),
+        "choices": Piece("_node_choices", (name, found.state, found.draining) if found else None),
+        "facts": Piece("_node_facts", _facts(found) if found else None),
+        "tasks": Many("_task", "_no_replicas", {_task_key(t): t for t in tasks}),
+        "events": Piece("_events", tuple(board.events_of(node=name))),
+    }
+
+
+def deployment_pieces(board: Board, number: str) -> Pieces:
+    """`/deployments/N`: every step, and what happened."""
+    found = board.whole_work(int(number)) if number.isascii() and number.isdigit() else None
+    return {
+        "work": Piece("_deployments", (found,) if found else ()),
+        "choices": Piece("_choices", (found.id, found.project, found.state, found.revision) if found else None),
+        "events": Piece("_events", tuple(board.events_of(deployment=found.id)) if found else ()),
+    }
+
+
+def events_pieces(board: Board, _: str) -> Pieces:
+    """`/events` without a filter."""
+    return {"events": Piece("_events", tuple(board.all_events))}
+
+
+def nodes_pieces(board: Board, _: str) -> Pieces:
+    """`/nodes`, and the page that waits for a node to join."""
+    return {"map": Many("_node", "_no_nodes", {c.key: c for c in board.cards})}
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a node is not on its card."""
+
+    name: str
+    address: str
+    labels: tuple[tuple[str, str], ...]
+    weight: float
+    versions: Versions
+    cpus: float
+    disk_total_gb: float
+    registered_at: str
+    state: str
+    draining: bool
+    held: bool
+
+
+def _facts(view: NodeView) -> Facts:
+    return Facts(
+        name=view.name,
+        address=view.address,
+        labels=tuple(sorted(view.labels.items())),
+        weight=view.weight,
+        versions=view.versions,
+        cpus=view.resources.cpus,
+        disk_total_gb=view.resources.disk_total_gb,
+        registered_at=view.registered_at,
+        state=view.state,
+        draining=view.draining,
+        held=view.held,
+    )
+
+
+def _replica_key(replica: ReplicaView) -> str:
+    return key_of("replica", f"{replica.service}_{replica.replica}")
+
+
+def _task_key(task: NodeTask) -> str:
+    return key_of("task", f"{task.project_code}_{task.service}_{task.replica}_{task.epoch}")
+
+
+VIEWS: Mapping[str, Callable[[Board, str], Pieces]] = {
+    "overview": overview_pieces,
+    "project": project_pieces,
+    "node": node_pieces,
+    "deployment": deployment_pieces,
+    "events": events_pieces,
+    "nodes": nodes_pieces,
+}
 """`?view=` of `/live`."""
+
+ABOUT = frozenset({"project", "node", "deployment"})
+"""Views that are about one thing, `?of=`."""

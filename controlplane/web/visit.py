@@ -34,11 +34,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     session: Session | None
     value: str = ""
 
-    async def form(self) -> dict[str, str]:
-        """The fields of an urlencoded form, each once. Raises Rejected."""
+    async def form(self, most: int = FORM_MAX) -> dict[str, str]:
+        """The fields of an urlencoded form of at most so many bytes, each once. Raises Rejected."""
         body = await self.request.body()
-        if len(body) > FORM_MAX:
-            raise Rejected("too_large", f"the form is larger than {FORM_MAX} bytes")
+        if len(body) > most:
+            raise Rejected("too_large", f"the form is larger than {most} bytes")
         try:
             fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
         except ValueError as error:

@@ -63,14 +63,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     tone: str
     text: str
+    cause: int = 0
+    project: str = ""
+    node: str = ""
+    deployment: int = 0
 
 
-def work(view: DeploymentView, steps: Sequence[StepLine]) -> Work:
-    """A deployment with its steps: the last done, those that run and the next; the others are folded or counted."""
+def work(view: DeploymentView, steps: Sequence[StepLine], most: int = STEPS_SHOWN) -> Work:
+    """A deployment with up to `most` steps: the last done, those that run and the next; the others are folded or
+    counted.
+    """
     done = sum(s.state in ("done", "skipped") for s in steps)
     first = next((i for i, s in enumerate(steps) if s.state not in ("done", "skipped")), len(steps))
-    start = max(0, min(first - 1, len(steps) - STEPS_SHOWN))
-    shown = steps[start : start + STEPS_SHOWN]
+    start = max(0, min(first - 1, len(steps) - most))
+    shown = steps[start : start + most]
     return Work(
         key=f"deployment-{view.id}",
         id=view.id,
@@ -106,5 +112,13 @@ def step_line(view: StepView, took_s: float | None, bytes_done: int, bytes_total
 def line(view: EventView) -> Line:
     """An event."""
     return Line(
-        key=f"event-{view.seq}", seq=view.seq, at=view.at, tone=_EVENT_TONES.get(view.kind, "id"), text=view.text
+        key=f"event-{view.seq}",
+        seq=view.seq,
+        at=view.at,
+        tone=_EVENT_TONES.get(view.kind, "id"),
+        text=view.text,
+        cause=view.cause,
+        project=view.project,
+        node=view.node,
+        deployment=view.deployment,
     )

@@ -80,7 +80,7 @@ async def test_what_the_reader_does_survives(chromium: Browser, stage: Stage) ->
         await page.locator("#project-shop .addresses a").first.focus()
         await page.evaluate("""() => {
             document.activeElement.mark = 1;
-            const text = document.querySelector('#node-node-1 header b').firstChild;
+            const text = document.querySelector('#node-node-1 header b a').firstChild;
             getSelection().setBaseAndExtent(text, 1, text, 4);
             scrollTo(0, 120);
         }""")
@@ -92,7 +92,7 @@ async def test_what_the_reader_does_survives(chromium: Browser, stage: Stage) ->
         stage.hold(0)
         for member in stage.members.values():
             await member.look()
-        await expect(work).to_contain_text("Succeeded")
+        await expect(work).to_contain_text("Succeeded", timeout=15_000)  # it watches the new copies for 5 s
         await expect(page.locator("#project-shop")).to_contain_text("10 of 10 healthy")
         kept = await page.evaluate("[document.activeElement.mark, getSelection().toString(), scrollY]")
         assert kept == [1, "ode", 120], "the focused element, the selected text, the place"

@@ -81,7 +81,7 @@ async def opened(
     browser = Browser()
     socket = WebSocket({"type": "websocket", "headers": []}, browser.receive, browser.send)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(made.serve(socket, "overview", language, signed_in))
+        tasks.create_task(made.serve(socket, ("overview", "", language), signed_in))
         yield browser
         browser.leave()
 

@@ -1,0 +1,177 @@
+"""Forms that change something: each checks who sends it, asks the one writer, and leads to the page that shows it done.
+
+What is refused is said on the page that asked, which keeps its state. Reading pages are in `pages.py`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from controlplane.core.command import (
+    AbortRelease,
+    Accepted,
+    CancelDeployment,
+    Command,
+    ConfirmDown,
+    DrainNode,
+    PauseDeployment,
+    PromoteCanary,
+    RemoveNode,
+    RemoveProject,
+    Restart,
+    ResumeDeployment,
+    ResumeNode,
+    Rollback,
+    Scale,
+)
+from controlplane.core.node import JoinTicket
+from controlplane.core.record import Refused
+from controlplane.core.views import iso
+from controlplane.web.answers import STATUS, Rejected
+from controlplane.web.call import ASK_S, whole_number
+from controlplane.web.dashboard import Dashboard
+from controlplane.web.forms import FIELD, check_sender, check_token
+from controlplane.web.pages import Pages
+from controlplane.web.tokens import TTL_S, join_line, new_ticket
+from controlplane.web.visit import FORM_MAX, Visit
+from protocol.names import NODE, SERVICE, is_legal
+
+REPLICAS_MAX = 1000
+
+_STEERING: dict[str, type[Command]] = {
+    "pause": PauseDeployment,
+    "resume": ResumeDeployment,
+    "cancel": CancelDeployment,
+    "promote": PromoteCanary,
+    "abort": AbortRelease,
+}
+
+Show = Callable[..., Awaitable[Response]]
+
+
+class Deeds:
+    """Handlers of forms for people who are signed in."""
+
+    def __init__(self, dashboard: Dashboard, pages: Pages) -> None:
+        self._dashboard = dashboard
+        self._pages = pages
+
+    async def restart(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/restart`."""
+        await self.fields(visit)
+        return await self._operate(visit, Restart(project=self._pages.known_project(visit), actor=_who(visit)))
+
+    async def rollback(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/rollback`: to the revision in the form, else to the one before."""
+        fields = await self.fields(visit)
+        revision = whole_number("revision", fields.get("revision", "")) or 0
+        code = self._pages.known_project(visit)
+        return await self._operate(visit, Rollback(project=code, revision=revision, actor=_who(visit)))
+
+    async def scale(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/scale`."""
+        fields, code = await self.fields(visit), self._pages.known_project(visit)
+        service = fields.get("service", "").strip()
+        if not is_legal(SERVICE, service):
+            return await self._pages.project(visit, f"service: must match {SERVICE.pattern}", 400)
+        count = whole_number("replicas", fields.get("replicas", ""), most=REPLICAS_MAX)
+        if count is None:
+            return await self._pages.project(visit, f"replicas: must be from 0 to {REPLICAS_MAX}", 400)
+        return await self._operate(visit, Scale(project=code, services={service: count}, actor=_who(visit)))
+
+    async def remove_project(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/remove`: the code must be typed."""
+        fields, code = await self.fields(visit), self._pages.known_project(visit)
+        if fields.get("confirm", "") != code:
+            return await self._pages.project(visit, "nothing was removed: the code that was typed is another one", 400)
+        return await self._operate(visit, RemoveProject(project=code, actor=_who(visit)))
+
+    async def steer(self, visit: Visit) -> Response:
+        """`POST /deployments/{id}`: pause, resume, cancel, promote or abort it."""
+        fields, number = await self.fields(visit), self._pages.known_deployment(visit)
+        kind = _STEERING.get(fields.get("do", ""))
+        if kind is None:
+            raise Rejected("bad_request", "do: must be one of " + ", ".join(_STEERING))
+        command = kind(deployment=number, actor=_who(visit))  # type: ignore[call-arg]  # all five have it
+        try:
+            await self.ask(command)
+        except Refused as error:
+            return await self._pages.deployment(visit, error.message, STATUS.get(error.code, 400))
+        return visit.redirect(f"/deployments/{number}")
+
+    async def drain(self, visit: Visit) -> Response:
+        """`POST /nodes/{name}/drain`."""
+        return await self._on_node(visit, lambda name: DrainNode(node=name, actor=_who(visit)))
+
+    async def resume(self, visit: Visit) -> Response:
+        """`POST /nodes/{name}/resume`."""
+        return await self._on_node(visit, lambda name: ResumeNode(node=name, actor=_who(visit)))
+
+    async def confirm_down(self, visit: Visit) -> Response:
+        """`POST /nodes/{name}/confirm-down`."""
+        return await self._on_node(visit, lambda name: ConfirmDown(node=name, actor=_who(visit)))
+
+    async def remove_node(self, visit: Visit) -> Response:
+        """`POST /nodes/{name}/remove`: the name must be typed; then it is removed whatever its state."""
+        fields, name = await self.fields(visit), self._pages.known_node(visit)
+        if fields.get("confirm", "") != name:
+            return await self._pages.node(visit, "nothing was removed: the name that was typed is another one", 400)
+        try:
+            await self.ask(RemoveNode(node=name, force=True, actor=_who(visit)))
+        except Refused as error:
+            return await self._pages.node(visit, error.message, STATUS.get(error.code, 400))
+        return visit.redirect("/nodes")
+
+    async def invite(self, visit: Visit) -> Response:
+        """`POST /nodes`: a join token, shown once as the line that uses it."""
+        name = (await self.fields(visit)).get("name", "").strip()
+        if name and not is_legal(NODE, name):
+            return await self._pages.show(
+                visit, "nodes", said=f"name: must match {NODE.pattern}", status=400, line="", until=""
+            )
+        token, command = new_ticket(self._dashboard.door.settings.fingerprint, name, TTL_S, _who(visit))
+        made = await self.ask(command)
+        assert isinstance(made, JoinTicket)
+        line = join_line(self._dashboard.door.settings.public_url, visit.request.url, token)
+        return await self._pages.show(visit, "nodes", line=line, until=iso(made.expires_at))
+
+    async def fields(self, visit: Visit, most: int = FORM_MAX) -> dict[str, str]:
+        """The form, whose sender and secret were checked. Raises Rejected."""
+        check_sender(visit.request, self._dashboard.door.settings.public_url)
+        fields = await visit.form(most)
+        assert visit.session is not None
+        check_token(fields.get(FIELD, ""), visit.session.csrf)
+        return fields
+
+    async def ask(self, command: Command) -> object:
+        """Ask the one writer. Raises Refused; Rejected(timeout)."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await self._dashboard.door.controller.ask(command)
+        except TimeoutError as error:
+            raise Rejected("timeout", f"no answer within {ASK_S:.0f} s; whether it was done is not known") from error
+
+    async def _operate(self, visit: Visit, command: Command) -> Response:
+        try:
+            accepted = await self.ask(command)
+        except Refused as error:
+            return await self._pages.project(visit, error.message, STATUS.get(error.code, 400))
+        assert isinstance(accepted, Accepted)
+        return visit.redirect(
+            f"/deployments/{accepted.deployment}" if accepted.deployment else f"/projects/{accepted.project}"
+        )
+
+    async def _on_node(self, visit: Visit, command: Callable[[str], Command]) -> Response:
+        await self.fields(visit)
+        name = self._pages.known_node(visit)
+        try:
+            await self.ask(command(name))
+        except Refused as error:
+            return await self._pages.node(visit, error.message, STATUS.get(error.code, 400))
+        return visit.redirect(f"/nodes/{name}")
+
+
+def _who(visit: Visit) -> str:
+    assert visit.session is not None
+    return visit.session.who.name
