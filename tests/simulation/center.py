@@ -2,7 +2,7 @@
 
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from controlplane.controller.loop import ROUND_MAX, Controller, _Asked
@@ -105,6 +105,13 @@ class Writer(Controller):
     """
 
     idle_tick_s = TICK_S
+
+    async def _round(self, waiting: Sequence[Fact | _Asked]) -> list[Outcome | Refused]:
+        due_at, at = self._tick_at, self._clock.now().mono
+        results = await super()._round(waiting)
+        if self.idle_tick_s > TICK_S and self._tick_at == at + TICK_S < due_at:
+            self._tick_at = due_at  # nothing asked for a tick but the habit
+        return results
 
     async def _tick(self) -> None:
         began, commits = self._clock.now().mono, self._commits

@@ -5,7 +5,7 @@ is what makes a failing run shrink.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -115,7 +115,8 @@ ACTS: dict[ActKind, int] = {
     "confirm_down": 3,
 }
 
-PACES_S = (8.0, 16.0, 32.0, 48.0)
+FAULT_PACES_S = (8.0, 20.0, 40.0, 60.0)
+ACT_PACES_S = (12.0, 30.0, 60.0, 90.0)
 """Between two faults, and between two acts of people, in one storm: some storms are heavy, some leave time to think."""
 FAULTS_MIN = 5
 """In every cycle: 30 in every hour."""
@@ -184,17 +185,17 @@ def scenario(seed: int, minutes: float) -> Scenario:
     """The run of this seed. A longer run begins with what a shorter one does."""
     chance = random.Random(f"scenario {seed}")
     nodes = chance.choices(tuple(SIZES), tuple(SIZES.values()))[0]
-    idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7))
+    idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7, 0.7, 0.7))
     cycle_s = min(CYCLE_S, minutes * 60.0)
     faults: list[Fault] = []
     acts: list[Act] = []
     drills: list[DrillKind] = []
     for cycle in range(max(1, round(minutes * 60.0 / cycle_s))):
         begin, end = cycle * cycle_s + 25.0, cycle * cycle_s + cycle_s * STORM_SHARE
-        times = _times(chance, begin, end)
+        times = _times(chance, FAULT_PACES_S, begin, end)
         times += [chance.uniform(begin, end) for _ in range(FAULTS_MIN - len(times))]
         faults += [_fault(chance, len(faults) + i, at) for i, at in enumerate(sorted(times))]
-        for at in _times(chance, begin, end):
+        for at in _times(chance, ACT_PACES_S, begin, end):
             kind = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
             acts.append(Act(number=len(acts), at=at, kind=kind, salt=chance.getrandbits(32)))
         drills.append(chance.choice(("power", "cut", "center", "all_cut", "none")))
@@ -209,8 +210,8 @@ def scenario(seed: int, minutes: float) -> Scenario:
     )
 
 
-def _times(chance: random.Random, begin: float, end: float) -> list[float]:
-    pace_s, at = chance.choice(PACES_S), begin
+def _times(chance: random.Random, paces_s: Sequence[float], begin: float, end: float) -> list[float]:
+    pace_s, at = chance.choice(paces_s), begin
     times: list[float] = []
     while (at := at + chance.expovariate(1.0 / pace_s)) < end:
         times.append(at)
