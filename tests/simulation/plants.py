@@ -149,7 +149,7 @@ def transaction_left_open() -> Iterator[None]:
 
 
 PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
-    "a timer of an earlier run fires": (timer_of_an_earlier_run, ("S10",)),
+    "a timer of an earlier run fires": (timer_of_an_earlier_run, ("S9", "S10")),
     "a delta is applied after a gap": (delta_after_a_gap, ("S6",)),
     "an older desired state is accepted": (older_state_accepted, ("S6",)),
     "the late close of an old socket marks a live node offline": (late_close_believed, ("S9", "S10", "S15")),
