@@ -69,6 +69,8 @@ class Engine:
         self.pulls_fail = 0
         self.creates_fail = 0
         self.foreign_ports: set[int] = set()
+        self.cursed: set[tuple[str, str]] = set()
+        """(project, service) whose containers end soon after they start, everywhere: what they need is not there."""
         self.wall: Callable[[], float] = lambda: 0.0
         self.hint: Callable[[str], None] = lambda _: None
         self._parked: list[Callable[[], None]] = []
@@ -268,7 +270,7 @@ class Engine:
         self.watchers.started(self, box)
         self.hint(box.id)
         image, start = box.want.spec.image, box.starts
-        if "bad" in image:
+        if "bad" in image or (box.ref.project, box.ref.service) in self.cursed:
             self.power.after(self.chance.uniform(0.1, 1.5), self._exit_of, box, start, 1)
         elif box.health != "none" and "sick" not in image:
             self.power.after(self.chance.uniform(0.5, 4.0), self._healthy, box, start)

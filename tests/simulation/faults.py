@@ -49,6 +49,8 @@ def _at_machine(world: "World", machine: Machine, fault: Fault, chance: random.R
             return lambda: _find_out(machine)
         case "mass_cut":
             return _mass_cut(world, chance)
+        case "curse":
+            return _curse(world, chance)
         case "impostor":
             return _impostor(world, machine, chance)
         case "liar":
@@ -226,6 +228,18 @@ def _hurt_containers(machine: Machine, kind: str, chance: random.Random) -> None
                 machine.engine.lose(box)
             case _:
                 machine.engine.set_health(box, "unhealthy")
+
+
+def _curse(world: "World", chance: random.Random) -> Mend:
+    """What one service needs is away: its containers end, wherever they are started."""
+    code = chance.choice(sorted(world.operators.good))
+    cursed = code, chance.choice(sorted(world.operators.good[code].services))
+    world.cursed.add(cursed)
+    for machine in world.machines.values():
+        for box in machine.engine.running():
+            if (box.ref.project, box.ref.service) == cursed:
+                machine.engine.exit(box, 1)
+    return lambda: world.cursed.discard(cursed)
 
 
 def _impostor(world: "World", machine: Machine, chance: random.Random) -> Mend:

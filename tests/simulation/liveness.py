@@ -34,17 +34,35 @@ class Liveness:
         """Steps that agents began, ever."""
         self.last_step: tuple[str, Step] | None = None
         self._moved: dict[ReplicaId, list[float]] = {}
+        """When each replica was moved without the loss of its node, lately."""
+        self._left: dict[ReplicaId, tuple[str, float]] = {}
+        """The loss, a node and since when it is offline, by which each replica was moved last."""
 
     def committed(self, changes: Changes, before: list[Record | None]) -> None:
-        """Count migrations: an interrupted replica gets an epoch on another node."""
+        """Count migrations: a replica gets an epoch on another node although nobody asked for it."""
         for record, old in zip(changes.puts, before, strict=False):
             if not isinstance(record, Replica) or not isinstance(old, Replica):
                 continue
+            if record.moves < old.moves:
+                self._moved.pop(record.id, None)  # a person asked again, or it was stable for long
             was, now = old.wanted, record.wanted
             if was is None or now is None or was.epoch == now.epoch or was.node == now.node:
                 continue
-            if was.state == "interrupted" or was.gave_up:
+            if was.state == "interrupted":
+                self._count_failover(record.id, was.node)
+            elif record.moves > old.moves:  # its agent gave it up
                 self._count_move(record.id)
+
+    def _count_failover(self, key: ReplicaId, name: str) -> None:
+        """A loss that S9 and S10 found true moves a replica once; the number of losses is the faults' matter."""
+        node = self._world.cluster.nodes.get(name)
+        if node is not None and node.state != "offline":  # its engine does not work: that may come and go
+            self._count_move(key)
+            return
+        self.moves += 1
+        loss = (name, node.state_since if node is not None else -1.0)
+        assert self._left.get(key) != loss, f"L7: {key} is moved a second time by one loss of {name}"
+        self._left[key] = loss
 
     def _count_move(self, key: ReplicaId) -> None:
         now = self._world.clock.now

@@ -23,6 +23,7 @@ class Machine:
         watchers: Watchers,
         dial: Callable[["Machine", End], Connection | None],
         begun: Callable[["Machine", Step], None],
+        ports: int,
     ) -> None:
         self.name = identity.node
         self.identity = identity
@@ -50,6 +51,7 @@ class Machine:
         self._booted_at = clock.now
         self._dial = dial
         self._begun = begun
+        self._ports = ports
 
     def now(self) -> Now:
         """Its own clocks."""
@@ -77,7 +79,7 @@ class Machine:
             ready=ready,
             send=lambda action: rope.send(action),
         )
-        rope = Rope(agent, self.identity, self.chance, lambda end: self._dial(self, end), self.readings)
+        rope = Rope(agent, self.identity, self.chance, lambda end: self._dial(self, end), self.readings, self._ports)
         self.agent, self.rope = agent, rope
 
     def kill_agent(self) -> None:

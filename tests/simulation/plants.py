@@ -13,7 +13,7 @@ from unittest import mock
 
 import msgspec
 
-from controlplane.core import assigning, center, detector, ports, sessions
+from controlplane.core import assigning, center, detector, healing, ports, sessions
 from controlplane.core.cluster import Changes
 from controlplane.core.draft import Draft
 from controlplane.core.fact import SessionClosed
@@ -148,6 +148,16 @@ def transaction_left_open() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def moved_for_ever() -> Iterator[None]:
+    """A replica that stays up nowhere is moved to and fro without end."""
+    with (
+        mock.patch.object(healing, "MOVES_MAX", 1000),
+        _changed(healing, "_move", ("avoid=(*replica.avoid, old.node)", "avoid=(old.node,)")),
+    ):
+        yield
+
+
 PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "a timer of an earlier run fires": (timer_of_an_earlier_run, ("S9", "S10")),
     "a delta is applied after a gap": (delta_after_a_gap, ("S6",)),
@@ -157,5 +167,6 @@ PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "a successor is made without ending the old assignment": (successor_without_an_end, ("S3",)),
     "the guard counts only nodes already past 15 s": (guard_of_the_lost_only, ("S21",)),
     "a cancelled caller leaves a transaction open": (transaction_left_open, ("S2",)),
+    "a replica that stays up nowhere is moved for ever": (moved_for_ever, ("L7",)),
 }
 """Plant -> how it is planted, and the invariants that may find it."""

@@ -41,6 +41,7 @@ REMOVED_PAUSE_S = 60.0
 JITTER_CAP_S = 8.0
 
 GIB = 1024**3
+PORT_FROM = 20_000
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +88,7 @@ class Rope:
         chance: random.Random,
         dial: Callable[[End], Connection | None],
         readings: Callable[[], Readings],
+        ports: int,
     ) -> None:
         self.identity = identity
         self.session = 0
@@ -95,6 +97,7 @@ class Rope:
         self._chance = chance
         self._dial = dial
         self._readings = readings
+        self._ports = ports
         self._connection: Connection | None = None
         self._end: End | None = None
         self._nonce = ""
@@ -135,6 +138,7 @@ class Rope:
                 versions=Versions(agent="1", os="linux", arch="amd64"),
                 capacity=Capacity(cpus=8.0, memory=16 * GIB, disk=100 * GIB),
                 engine_id=f"engine-{identity.node}",
+                port_to=PORT_FROM + self._ports - 1,
                 incarnation=incarnation,
                 revision=revision,
             )

@@ -31,6 +31,7 @@ FaultKind = Literal[
     "exits",
     "lose",
     "unhealthy",
+    "curse",
     "port_thief",
     "disk_full",
     "agent_disk_broken",
@@ -74,7 +75,7 @@ WEIGHTS: dict[FaultKind, int] = {
     "flap": 3,
     "reset": 8,
     "bad_line": 4,
-    "swallow": 4,
+    "swallow": 8,
     "mass_cut": 3,
     "engine_hang": 5,
     "engine_restart": 5,
@@ -84,6 +85,7 @@ WEIGHTS: dict[FaultKind, int] = {
     "exits": 8,
     "lose": 5,
     "unhealthy": 5,
+    "curse": 4,
     "port_thief": 5,
     "disk_full": 3,
     "agent_disk_broken": 2,
@@ -115,8 +117,8 @@ ACTS: dict[ActKind, int] = {
     "confirm_down": 3,
 }
 
-FAULT_PACES_S = (8.0, 20.0, 40.0, 60.0)
-ACT_PACES_S = (12.0, 30.0, 60.0, 90.0)
+FAULT_PACES_S = (8.0, 16.0, 32.0, 60.0)
+ACT_PACES_S = (12.0, 24.0, 48.0, 72.0)
 """Between two faults, and between two acts of people, in one storm: some storms are heavy, some leave time to think."""
 FAULTS_MIN = 5
 """In every cycle: 30 in every hour."""
@@ -158,6 +160,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
     idle_tick_s: float
     """How often an idle Center looks at the time: as the product does, or as late as a busy machine lets it."""
+    ports: int
+    """Host ports in the range of each node: few, so that a freed one is soon wanted again, or plenty."""
     faults: tuple[Fault, ...]
     acts: tuple[Act, ...]
     drills: tuple[DrillKind, ...]
@@ -186,6 +190,7 @@ def scenario(seed: int, minutes: float) -> Scenario:
     chance = random.Random(f"scenario {seed}")
     nodes = chance.choices(tuple(SIZES), tuple(SIZES.values()))[0]
     idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7, 0.7, 0.7))
+    ports = chance.choice((60, 60, 60, 10_000))
     cycle_s = min(CYCLE_S, minutes * 60.0)
     faults: list[Fault] = []
     acts: list[Act] = []
@@ -204,6 +209,7 @@ def scenario(seed: int, minutes: float) -> Scenario:
         minutes=minutes,
         nodes=nodes,
         idle_tick_s=idle_tick_s,
+        ports=ports,
         faults=tuple(faults),
         acts=tuple(acts),
         drills=tuple(drills),
@@ -221,5 +227,7 @@ def _times(chance: random.Random, paces_s: Sequence[float], begin: float, end: f
 def _fault(chance: random.Random, number: int, at: float) -> Fault:
     kind = chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
     lasts_s = chance.choice((1.0, 5.0, 12.0, 25.0, 60.0)) * chance.uniform(0.5, 1.5)
+    if kind == "curse":
+        lasts_s *= 4.0  # to be given up by several nodes takes its time
     node, salt = chance.randrange(1 << 16), chance.getrandbits(32)
     return Fault(number=number, at=at, kind=kind, node=node, lasts_s=lasts_s, salt=salt)

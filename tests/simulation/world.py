@@ -71,6 +71,8 @@ class World:
         self.clock = Clock()
         self.counts = Counts()
         self.machines: dict[str, Machine] = {}
+        self.cursed: set[tuple[str, str]] = set()
+        """See `Engine.cursed`."""
         self.heard: dict[str, float] = {}
         """Node -> when the last byte of its open session reached the Center's machine."""
         self.opened: dict[str, float] = {}
@@ -210,7 +212,10 @@ class World:
         name = f"node-{len(self.machines) + 1}"
         identity = Identity(cluster=CLUSTER, agent_id=f"id-{name}", node=name, key=f"key-{name}")
         watchers = Watchers(started=self._started, stopping=self._stopping, ended=self._ended)
-        machine = Machine(self.clock, identity, f"{self.scenario.seed} {name}", watchers, self._dial, self._begun)
+        machine = Machine(
+            self.clock, identity, f"{self.scenario.seed} {name}", watchers, self._dial, self._begun, self.scenario.ports
+        )
+        machine.engine.cursed = self.cursed
         self.machines[name] = machine
         machine.well_since = self.clock.now
         self._register(machine)
