@@ -6,11 +6,14 @@ TOOLS := .venv/bin/ruff
 YES ?=
 MINUTES ?= 5
 FRAMES ?= 1000000
+HOURS ?= 20000
+FIRST ?= 100000
+RECORD ?= build/simulation.jsonl
 # Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate torture torture-docker fuzz loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,9 @@ unit: $(TOOLS) ## unit tests
 
 simulate: $(TOOLS) ## 500 seeds of one simulated hour each
 	$(PYTHON) -m tests.simulation --seeds 500 --minutes 60
+
+simulate-long: $(TOOLS) ## many hours on one core; stopped and begun again it goes on (HOURS=20000)
+	nice -n 19 $(PYTHON) -m tests.simulation --seeds $(HOURS) --first $(FIRST) --minutes 60 --jobs 1 --record $(RECORD)
 
 torture: $(TOOLS) ## kill, stop and fill real processes while people work (MINUTES=20; SEED=n plays one again)
 	nice -n 10 $(PYTHON) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -1,12 +1,14 @@
 """`python -m tests.simulation SEED [--minutes N] [--shrink]`: replay one seed; print its story; shrink it.
 
-With `--seeds N` instead: play N of them, from `--first` on, and print the totals.
+With `--seeds N` instead: play N of them, from `--first` on, and print the totals. With `--record FILE` too: write each
+slice of seeds down when it is over; what is in the file is not played again, so a long run may be stopped at any time.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
-from tests.simulation.fleet import run_all
+from tests.simulation.fleet import run_all, run_recorded
 from tests.simulation.scenario import Scenario, narrowed, scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.story import told
@@ -26,9 +28,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=0, help="so many seeds instead of one")
     parser.add_argument("--first", type=int, default=0, help="with --seeds: the first of them")
     parser.add_argument("--jobs", type=int, default=0, help="with --seeds: processes; 0 = one for each core")
+    parser.add_argument("--record", type=Path, help="with --seeds: a file that gets a line for each slice of them")
     given = parser.parse_args()
+    seeds = range(given.first, given.first + given.seeds)
+    if given.record is not None:
+        return 1 if run_recorded(seeds, given.minutes, given.jobs, given.record) else 0
     if given.seeds:
-        return 1 if run_all(range(given.first, given.first + given.seeds), given.minutes, given.jobs) else 0
+        return 1 if run_all(seeds, given.minutes, given.jobs) else 0
     if given.seed is None:
         parser.error("a SEED, or --seeds N")
     plan = narrowed(scenario(given.seed, given.minutes), given.nodes, given.faults, given.acts)

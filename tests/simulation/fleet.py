@@ -3,12 +3,14 @@
 import gc
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
+from pathlib import Path
 
 import msgspec
 
+from tests.simulation import ledger
 from tests.simulation.scenario import scenario
 from tests.simulation.story import told
 from tests.simulation.world import Counts, Violation, World
@@ -38,12 +40,9 @@ def run_one(seed: int, minutes: float) -> Run:
 
 def run_all(seeds: Iterable[int], minutes: float, jobs: int) -> int:
     """Play them, print the stories of those that fail and the totals; gives the number of violations."""
-    began, runs = time.monotonic(), []
+    began = time.monotonic()
     with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
-        for run in pool.map(run_one, seeds, repeat(minutes)):
-            runs.append(run)
-            if run.story:
-                print(run.story, flush=True)
+        runs = _played(pool, seeds, minutes)
     failed = sum(bool(run.story) for run in runs)
     counts = [run.counts for run in runs]
     hours = sum(c.seconds for c in counts) / 3600.0
@@ -54,3 +53,41 @@ def run_all(seeds: Iterable[int], minutes: float, jobs: int) -> int:
         f"{sum(run.cpu_s for run in runs):,.0f} CPU seconds, {time.monotonic() - began:,.0f} s; {failed} violations"
     )
     return failed
+
+
+def run_recorded(seeds: range, minutes: float, jobs: int, file: Path) -> int:
+    """As `run_all`, slice by slice, each written down when it is over; slices that are in the file are not played."""
+    commit = ledger.commit_here()
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        for part in ledger.left(seeds, ledger.read(file), minutes):
+            runs = _played(pool, part, minutes)
+            ledger.append(file, _slice(part, minutes, commit, runs))
+    print(ledger.told(ledger.read(file)))
+    return sum(len(s.violations) for s in ledger.read(file))
+
+
+def _played(pool: ProcessPoolExecutor, seeds: Iterable[int], minutes: float) -> list[Run]:
+    runs = []
+    for run in pool.map(run_one, seeds, repeat(minutes)):
+        runs.append(run)
+        if run.story:
+            print(run.story, flush=True)
+    return runs
+
+
+def _slice(seeds: range, minutes: float, commit: str, runs: Sequence[Run]) -> ledger.Slice:
+    counts = [run.counts for run in runs]
+    return ledger.Slice(
+        first=seeds.start,
+        seeds=len(seeds),
+        minutes=minutes,
+        commit=commit,
+        hours=sum(c.seconds for c in counts) / 3600.0,
+        events=sum(c.events for c in counts),
+        faults=sum(c.faults for c in counts),
+        acts=sum(c.acts for c in counts),
+        commits=sum(c.commits for c in counts),
+        starts=sum(c.starts for c in counts),
+        cpu_s=round(sum(run.cpu_s for run in runs), 1),
+        violations=tuple(run.story.partition("\n")[0][:400] for run in runs if run.story),
+    )
