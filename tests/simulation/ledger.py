@@ -14,7 +14,7 @@ SLICE = 50
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """Seeds `first` … `first + seeds - 1`, and what they came to. `violations`: first lines of the stories of failures."""
+    """Seeds `first` … `first + seeds - 1`, what they came to, and the first line of each failure's story."""
 
     first: int
     seeds: int
