@@ -13,7 +13,7 @@ from composefile.variables import BadVariable, Lookup, fill
 
 _KEY = re.compile(r"(?:export[ \t]+)?([^\s=:#'\"]+)[ \t]*([=:]?)[ \t]*")
 _NAME = re.compile(r"[\w.\-\[\]]+")
-_RAW = re.compile(r"[ \t]*([^\s=]+)(=?)(.*)")
+_RAW = re.compile(r"[ \t]*([^\s=]+)(?:(=)(.*)|[ \t]*)")
 _ESCAPE = re.compile(r'\\([abcfnrtv$"\\]|0[0-7]{0,3})')
 _ESCAPED = {"a": "\a", "b": "\b", "c": "\\c", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "$": "$$"}
 
@@ -50,7 +50,7 @@ def parse_raw(text: str, lookup: Lookup) -> Iterator[Variable]:
             continue
         match = _RAW.fullmatch(line)
         if match is None:
-            raise BadEnvFile(number, f"{printable(line)} is no variable", "Write NAME=value.")
+            raise BadEnvFile(number, f"{printable(line)} is no variable", "Write NAME=value; a name has no spaces.")
         value = match[3] if match[2] else lookup(match[1])
         if value is not None:
             yield Variable(name=match[1], value=value, line=number)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from composefile import inner
-from composefile.errors import Findings, quoted
+from composefile.errors import Findings, printable, quoted
 from composefile.field import Field
 from composefile.merging import merge_service
 from composefile.rules import nearest
@@ -35,6 +35,7 @@ class Extender:
     def __init__(self, find: FindHome, findings: Findings) -> None:
         self._find = find
         self._findings = findings
+        self._circles: set[frozenset[tuple[str, str]]] = set()
 
     def service(self, home: Home, name: str, chain: tuple[tuple[str, str], ...] = ()) -> Node:
         """The service `name` of `home` with all it extends. `chain`: (file, service) of those that extend it."""
@@ -53,11 +54,17 @@ class Extender:
         other, base = found
         seen = (*chain, (home.file, name))
         if (other.file, base) in seen:
-            names = " → ".join(quoted(service) for _, service in (*seen, (other.file, base)))
-            extends.error(f"services extend each other in a circle: {names}", "Remove one of them.")
+            self._note_circle(extends, seen[seen.index((other.file, base)) :])
             return bare
         below = self.service(other, base, seen)
         return merge_service(below, bare, self._findings) if isinstance(below, MappingNode) else bare
+
+    def _note_circle(self, at: Field, circle: tuple[tuple[str, str], ...]) -> None:
+        """Note a circle once, wherever in it the search began."""
+        if frozenset(circle) not in self._circles:
+            self._circles.add(frozenset(circle))
+            names = " → ".join(printable(service) for _, service in (*circle, circle[0]))
+            at.error(f"services extend each other in a circle: {names}", "Remove one of them.")
 
     def _base(self, field: Field, home: Home) -> tuple[Home, str] | None:
         """(file, service) that `extends` names. Raises Fault."""

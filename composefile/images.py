@@ -62,7 +62,7 @@ def _fault_in_name(name: str) -> tuple[str, str] | None:
     else:
         path = name
     if path != path.lower():
-        return "names are in lower case", f"Write {path.lower()}."
+        return "names are in lower case", f"Write {name.lower()}."
     if not _PATH.fullmatch(path):
         return "the name is malformed", "A name has a-z, 0-9, and '.', '_', '-' between them."
     return None

@@ -92,7 +92,9 @@ PORT: Rules = {
     "published": supported("a host port or a range; without it an automatic one"),
     "protocol": supported("tcp or udp"),
     "host_ip": supported("the node's address to listen on; all unless given"),
-    "mode": supported("host only: ports are published on the node of each replica"),
+    "mode": supported(
+        "host: ports are published on the node of each replica; ingress is taken as host, with a warning"
+    ),
     "name": refused("ports have no names here"),
     "app_protocol": refused("ports are passed on as they are"),
 }

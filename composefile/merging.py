@@ -163,7 +163,7 @@ class _Merger:
                 return over
             case _:
                 self._mismatch(before, after, path)
-                return over
+                return before.value
 
     def _mismatch(self, before: Entry, after: Entry, path: Path) -> None:
         message = f"{_form(after.value)} here, but {_form(before.value)} in {_place(before.mark)}"

@@ -26,7 +26,7 @@ Span = tuple[int, int]
 
 
 def read_ports(field: Field) -> tuple[PortSpec, ...]:
-    """All ports of a service, in the order of the file. The same fixed host port twice is an error."""
+    """All ports of a service, in the order of the file. The same host port for two of them is an error."""
     found: list[PortSpec] = []
     for item in field.items():
         ports = item.collect(_read_long if item.is_map else _read_short, ())
@@ -35,17 +35,18 @@ def read_ports(field: Field) -> tuple[PortSpec, ...]:
                 f"more than {PORTS_MAX} published ports", "Publish fewer; services of a project need none."
             )
         for port in ports:
+            if port in found:
+                item.warn("given twice by this service; it counts once, as in Compose", "Remove one of them.")
+                continue
             clash = next((other for other in found if _clash(other, port)), None)
             if clash is not None:
-                where = f"host port {port.host_from}" if port.fixed else f"container port {port.container}"
-                item.error(f"{where}/{port.protocol} is published twice by this service", "Keep one of them.")
+                message = f"host port {port.host_from}/{port.protocol} is published twice by this service"
+                item.error(message, "Keep one of them.")
             found.append(port)
     return tuple(found)
 
 
 def _clash(one: PortSpec, other: PortSpec) -> bool:
-    if one == other:
-        return True
     same_address = one.host_ip == other.host_ip or one.host_ip in _ANY or other.host_ip in _ANY
     same_port = one.fixed and other.fixed and one.host_from == other.host_from
     return same_port and same_address and one.protocol == other.protocol
@@ -86,8 +87,9 @@ def _read_long(field: Field) -> tuple[PortSpec, ...]:
 
 def _check_mode(field: Field) -> str:
     if field.written() == "ingress":
-        raise field.fault("not supported: ports are published on the node of each replica", "Write mode: host.")
-    return field.choice("host")
+        field.warn("ports are published on the node of each replica, as with host", "Write mode: host.")
+        return "host"
+    return field.choice("host", "ingress")
 
 
 def _span(field: Field, text: str) -> Span:

@@ -67,9 +67,9 @@ def resolve(loaded: Loaded, project: str) -> Resolved:
     if root is None:
         findings.check()
         raise ComposeError([Problem(message="there is no Compose file", fix="Name one with -f.")])
-    root = _ours(root, project)
+    root = _named(root, project)
     compose = read_tree(root, findings, project=project)
-    text, sources = print_tree(root)
+    text, sources = print_tree(_without_foreign(root))
     if len(text.encode()) > TEXT_MAX:
         message = f"{len(text.encode())} bytes once everything is worked out; a file has at most {TEXT_MAX}"
         raise ComposeError([Problem(message=message, fix="Split the project.")], findings.warnings)
@@ -89,12 +89,12 @@ def _name(trees: tuple[tuple[str, Mapping], ...], variables: dict[str, str]) -> 
     return found
 
 
-def _ours(root: Mapping, project: str) -> Mapping:
-    """The tree without what is for other tools, under the name it is deployed as."""
+def _named(root: Mapping, project: str) -> Mapping:
+    """The tree under the name it is deployed as, in the order people write it."""
     name = Entry(key="name", mark=_COMMAND_LINE, value=literal(project, _COMMAND_LINE))
     own = next((entry for entry in root.entries if entry.key == "name"), name)
     order = ("services", "networks", "volumes")
-    rest = [entry for entry in _without_foreign(root).entries if entry.key != "name"]
+    rest = [entry for entry in root.entries if entry.key != "name"]
     rest.sort(key=lambda entry: order.index(entry.key) if entry.key in order else len(order))
     return Mapping(entries=(msgspec.structs.replace(own, value=name.value), *rest), mark=root.mark)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.spec import PortSpec
-from tests.unit.composefile.sample import errors, service, web, web_error
+from tests.unit.composefile.sample import compose, errors, service, web, web_error
 
 
 def fixed(container: int, host: int) -> PortSpec:
@@ -71,7 +71,7 @@ def test_errors_in_the_short_form(written: str, why: str) -> None:
         ("{target: 80, published: x}", "ports[0].published"),
         ("{target: 80, protocol: sctp}", "ports[0].protocol"),
         ("{target: 80, host_ip: x}", "ports[0].host_ip"),
-        ("{target: 80, mode: ingress}", "ports[0].mode"),
+        ("{target: 80, mode: global}", "ports[0].mode"),
         ("{target: 80, name: web}", "ports[0].name"),
         ("{target: 80, tarot: 80}", "ports[0].tarot"),
         ("[80]", "ports[0]"),
@@ -85,11 +85,15 @@ def test_each_wrong_port_is_told() -> None:
     assert [p.field[-3:] for p in errors(service("ports: [x, 80, y]"))] == ["[0]", "[2]"]
 
 
-@pytest.mark.parametrize(
-    "written", ['"80:1", "80:2"', '"80", "80"', '"0.0.0.0:80:1", "10.0.0.1:80:2"', '"80-81:1-2", "81:3"']
-)
+@pytest.mark.parametrize("written", ['"80:1", "80:2"', '"0.0.0.0:80:1", "10.0.0.1:80:2"', '"80-81:1-2", "81:3"'])
 def test_a_port_published_twice(written: str) -> None:
     assert "published twice" in web_error(f"ports: [{written}]").message
+
+
+def test_the_same_port_given_twice_counts_once() -> None:
+    found = compose(service('ports: ["3000", "3000-3001", "80:80", {target: 80, published: 80, mode: ingress}]'))
+    assert [p.container for p in found.spec.services["web"].ports] == [3000, 3001, 80]
+    assert [w.field.removeprefix("services.web.ports") for w in found.warnings] == ["[1]", "[3]", "[3].mode"]
 
 
 @pytest.mark.parametrize(
