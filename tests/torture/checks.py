@@ -58,21 +58,23 @@ async def _api_says(team: Team, persons: list[Person]) -> list[str]:
 
 
 def _engines_say(state: State, persons: list[Person]) -> list[str]:
+    """Which replicas of a service stay when it is scaled down is the Center's choice; how many is not."""
     found = []
-    due = {(code, service, k + 1): version for code, service, n, version in wanted(persons) for k in range(n)}
+    versions = {(code, service): str(version) for code, service, _, version in wanted(persons)}
+    due = +Counter({(code, service): n for code, service, n, _ in wanted(persons)})
     seen: Counter[tuple[str, str, int]] = Counter()
     for shown in state.containers:
-        key = (shown.ref.project, shown.ref.service, shown.ref.replica)
-        where = f"{'/'.join(map(str, key))} epoch {shown.ref.epoch} on {shown.node}"
+        ref = shown.ref
+        where = f"{ref.project}/{ref.service}/{ref.replica} epoch {ref.epoch} on {shown.node}"
         if not shown.running:
             found.append(f"{where} is there and does not run")
-        elif key not in due:
-            found.append(f"{where} runs, and nobody wants it")
-        elif shown.version != str(due[key]):
-            found.append(f"{where} runs version {shown.version}, {due[key]} is wanted")
-        seen[key] += shown.running
+        elif shown.version != versions.get((ref.project, ref.service)):
+            found.append(f"{where} runs version {shown.version}, not {versions.get((ref.project, ref.service))}")
+        seen[ref.project, ref.service, ref.replica] += shown.running
     found += [f"{'/'.join(map(str, key))} runs {n} times" for key, n in seen.items() if n > 1]
-    found += [f"{'/'.join(map(str, key))} does not run" for key in due if not seen[key]]
+    running = Counter((code, service) for (code, service, _), n in seen.items() if n)
+    if running != due:
+        found.append(f"{dict(running)} run, {dict(due)} are wanted")
     return found
 
 
