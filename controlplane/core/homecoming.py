@@ -21,8 +21,10 @@ SETTLED_S = 60.0
 
 
 def keeps(replica: Replica, spec: ServiceSpec, node: Node | None) -> bool:
-    """True when the copy on the lost `node` stays an assignment until its successor is ready."""
-    return spec.on_return != "keep_new" and node is not None and replica.outgoing is None
+    """True when the copy on the lost `node`, its home, stays an assignment until its successor is ready."""
+    if spec.on_return == "keep_new" or node is None or replica.outgoing is not None:
+        return False
+    return replica.home in ("", node.name)
 
 
 def home_of(replica: Replica, spec: ServiceSpec, node: Node | None) -> str:

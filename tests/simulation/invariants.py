@@ -141,12 +141,15 @@ class Safety:
         self.running.look_again(key)
 
     def _check_former(self, new: Replica, old: Replica | None) -> None:
-        """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more."""
+        """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more, unless
+        its service may go back to it (`x-rope.on_return`).
+        """
         former = old.wanted if old is not None else None
         if former is None or former.state != "interrupted" or new.wanted is None or new.wanted.epoch == former.epoch:
             return
         both = any(a.epoch == former.epoch and a.state == "interrupted" and not a.ending for a in new.assignments)
-        assert not both, f"S3: {new.id} shall run as epoch {former.epoch} on {former.node} and as {new.wanted.epoch}"
+        told = f"S3: {new.id} shall run as epoch {former.epoch} on {former.node} and as {new.wanted.epoch}"
+        assert not both or new.home == former.node, told
 
     def _assignments_over(self, old: Replica, new: Replica | None) -> None:
         left = {a.epoch for a in new.assignments} if new is not None else set()

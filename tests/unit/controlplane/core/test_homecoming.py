@@ -128,6 +128,16 @@ def test_the_second_node_lost_while_the_first_is_back() -> None:
     assert replica.wanted is not None and (replica.wanted.node, replica.wanted.epoch) == (node, 1)
 
 
+def test_only_the_copy_at_home_is_kept_when_the_second_node_is_lost_too() -> None:
+    world, node = cut_off("keep_old")
+    world.until(lambda: has_successor(world, node) and world.all_running())
+    second = world.states()[0][2]
+    world.cut(second)
+    world.until(lambda: world.states()[0][2] not in (node, second) and world.all_running(), 200)
+    replica = world.replicas()[0]
+    assert (replica.outgoing, replica.home) == (None, node)
+
+
 def test_a_restart_of_the_center_changes_nothing() -> None:
     world, node = cut_off("keep_old")
     world.until(lambda: has_successor(world, node) and world.all_running())
