@@ -207,7 +207,9 @@ class Cluster:
                 lines += [
                     f"  {r.service}/{r.replica} {r.state} {r.node} e{r.epoch} {r.reason}" for r in project.replicas
                 ]
-            lines += [f"{e.at[14:23]} {e.seq}<{e.cause} {e.text}" for e in self.api.events(self.api.last_event() - 60)]
+            lines += [
+                f"{e.at[14:23]} {e.seq}<{e.cause} {e.text}" for e in self.api.events(max(0, self.api.last_event() - 60))
+            ]
         except LabError as error:
             return str(error)
         return "\n".join(lines)
