@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from controlplane.core import drain
-from controlplane.core.addresses import people_go_to
+from controlplane.core.addresses import being_restarted, people_go_to
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
@@ -34,7 +34,7 @@ from protocol.api import (
     StepView,
     TaskView,
 )
-from protocol.messages import ContainerBeat, Heartbeat
+from protocol.messages import ContainerBeat, ContainerRef, Heartbeat
 from protocol.names import ReplicaId
 from protocol.spec import PortLease
 
@@ -163,6 +163,7 @@ def project_view(cluster: Cluster, project: Project, now: Now) -> ProjectView:
     """A project with its services and replicas, those that are being stopped included."""
     stands = standing(cluster, project, now.wall)
     revision = cluster.revisions.get((project.code, project.revision))
+    restarting = being_restarted(cluster)
     return ProjectView(
         code=project.code,
         state=stands.state,
@@ -171,7 +172,7 @@ def project_view(cluster: Cluster, project: Project, now: Now) -> ProjectView:
         revisions=tuple(n for n in range(1, project.last_revision + 1) if (project.code, n) in cluster.revisions),
         services=_services(cluster, revision, now) if revision else (),
         replicas=tuple(
-            replica_view(cluster, cluster.replicas[i], now.wall)
+            replica_view(cluster, cluster.replicas[i], now.wall, restarting)
             for i in sorted(cluster.of_project.get(project.code, ()))
         ),
         deployment=project.deployment or None,
@@ -197,9 +198,13 @@ def _services(cluster: Cluster, revision: Revision, now: Now) -> tuple[ServiceVi
     return tuple(found)
 
 
-def replica_view(cluster: Cluster, replica: Replica, wall: float) -> ReplicaView:
-    """One replica at `wall` (Unix seconds): where it is, how it is reached, and why it is not as wanted."""
-    serving = people_go_to(cluster, replica, wall)
+def replica_view(
+    cluster: Cluster, replica: Replica, wall: float, restarting: frozenset[ContainerRef] = frozenset()
+) -> ReplicaView:
+    """One replica at `wall` (Unix seconds): where it is, how it is reached, and why it is not as wanted. `restarting`:
+    copies whose restart is ordered.
+    """
+    serving = people_go_to(cluster, replica, wall, restarting)
     reached = [port.address for a in serving for port in ports_view(cluster, a.node, a.ports)]
     shown = replica.wanted or (replica.outgoing if replica.ending else None)
     return ReplicaView(

@@ -6,6 +6,8 @@ import pytest
 from controlplane.core.addresses import addresses_view, people_go_to
 from controlplane.core.cluster import Cluster
 from controlplane.core.node import NodeState
+from controlplane.core.replica import ref
+from controlplane.core.task import Task
 from controlplane.core.views import project_view
 from protocol.api import AddressesView
 from tests.unit.controlplane.sample_cluster import NOW, WALL, assignment, cluster, node, project, replica, revision
@@ -60,4 +62,22 @@ def test_while_an_update_goes_on_both_copies_are_named_until_the_old_one_leaves(
     assert where(shop(both)) == ["10.0.0.2:20003", "10.0.0.1:20001"]
     going = msgspec.structs.replace(both, outgoing=assignment("node-1", 1, ending=True))
     assert where(shop(going)) == ["10.0.0.2:20003"]
-    assert people_go_to(shop(going), going, WALL) == (going.wanted,)
+    assert people_go_to(shop(going), going, WALL, frozenset()) == (going.wanted,)
+
+
+def test_a_copy_whose_restart_is_ordered_is_not_named_until_it_is_done() -> None:
+    first = replica(1, "node-1")
+    order = Task(
+        id="t1",
+        kind="restart",
+        node="node-1",
+        created_at=WALL,
+        deadline_at=WALL + 60,
+        target=ref(first.id, 1),
+        state="running",
+    )
+    found = shop(first, replica(2, "node-2"), order)
+    assert where(found) == ["10.0.0.2:20002"]
+    assert [r.announced for r in project_view(found, found.projects["shop"], NOW).replicas] == [False, True]
+    done = msgspec.structs.replace(order, state="done")
+    assert len(where(shop(first, replica(2, "node-2"), done))) == 2
