@@ -101,8 +101,12 @@ def quoted(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text` shortened to QUOTE_MAX characters, with control and other unprintable characters escaped."""
-    short = text if len(text) <= QUOTE_MAX else text[: QUOTE_MAX - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+    return escaped(text if len(text) <= QUOTE_MAX else text[: QUOTE_MAX - 1] + "…")
+
+
+def escaped(text: str) -> str:
+    """`text`, the whole of it (a path is of no use in part), with control and other unprintable characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def render(file: str, problems: Sequence[Problem], warnings: Sequence[Problem] = ()) -> str:
@@ -118,7 +122,7 @@ def render(file: str, problems: Sequence[Problem], warnings: Sequence[Problem] =
 
 
 def _line(file: str, problem: Problem, kind: str) -> str:
-    name = printable(problem.file) if problem.file else file
+    name = escaped(problem.file) if problem.file else file
     where = f"{name}:{problem.line}:{problem.column}" if problem.line else name
     message = problem.message if problem.message.endswith((".", "!", "?", "…")) else problem.message + "."
     said = f"{kind}{message} {problem.fix}".rstrip()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from composefile import inner
-from composefile.errors import Findings, printable, quoted
+from composefile.errors import Findings, escaped, printable, quoted
 from composefile.field import Field
 from composefile.merging import merge_service
 from composefile.rules import nearest
@@ -83,7 +83,7 @@ class Extender:
             other = found
         if name not in other.services:
             close = nearest(name, other.services)
-            where = f" in {other.file}" if other.file else ""
+            where = f" in {escaped(other.file)}" if other.file else ""
             fix = f'Did you mean "{close}"?' if close else "Name a service of that file."
             raise at.fault(f"there is no service {quoted(name)}{where}", fix)
         return other, name

@@ -8,7 +8,7 @@ import msgspec
 
 from composefile import inner
 from composefile.envfiles import rebase, variables_of
-from composefile.errors import ComposeError, Findings, quoted
+from composefile.errors import ComposeError, Findings, escaped, quoted
 from composefile.extending import Extender, Home
 from composefile.field import Field
 from composefile.filling import Filler
@@ -123,7 +123,7 @@ class Loader:
         if not paths:
             return None
         if paths[0] in chain:
-            shown = " → ".join((*chain, paths[0]))
+            shown = " → ".join(map(escaped, (*chain, paths[0])))
             raise field.fault(f"files include each other in a circle: {shown}", "Remove one of them.")
         directory = scope.path(directory) if directory else directory_of(paths[0])
         known = dict(scope.variables)
@@ -156,7 +156,9 @@ class Loader:
 
     def _conflict(self, section: str, one: Entry, other: Entry) -> None:
         field = self._field(one, f"{section}.{one.key}")
-        message = f"{quoted(one.key)} is another one in {other.mark.file} line {other.mark.line}, which is included"
+        message = (
+            f"{quoted(one.key)} is another one in {escaped(other.mark.file)} line {other.mark.line}, which is included"
+        )
         field.error(message, "Give it another name, or change it in a file of its own (a second -f).")
 
     def _field(self, entry: Entry, path: str) -> Field:

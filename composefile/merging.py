@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from composefile.errors import Findings, Mark
+from composefile.errors import Findings, Mark, escaped
 from composefile.ports import port_key
 from composefile.yamltext import Entry, Listing, Mapping, Node, Scalar
 from protocol.api import Problem
@@ -274,4 +274,4 @@ def _form(node: Node) -> str:
 
 
 def _place(mark: Mark) -> str:
-    return f"{mark.file} line {mark.line}" if mark.file else f"line {mark.line}"
+    return f"{escaped(mark.file)} line {mark.line}" if mark.file else f"line {mark.line}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from composefile.errors import Findings, Mark
+from composefile.errors import Findings, Mark, escaped
 from composefile.variables import Lookup
 from protocol.api import Problem
 
@@ -90,7 +90,9 @@ class Files:
             return self._read(path)
         except Unreadable as error:
             if required or not error.missing:
-                self._error(mark, field, f"cannot read {path}: {error}", "Check the path, and who may read the file.")
+                self._error(
+                    mark, field, f"cannot read {escaped(path)}: {error}", "Check the path, and who may read the file."
+                )
             return None
 
     def _error(self, mark: Mark, field: str, message: str, fix: str) -> None:

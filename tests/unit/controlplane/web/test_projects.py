@@ -77,6 +77,17 @@ def test_every_error_of_the_file_comes_at_once_with_its_place(center: FakeCenter
     assert not center.asked
 
 
+def test_errors_and_warnings_name_the_files_of_a_source_map(center: FakeCenter) -> None:
+    sources = {"files": ["a.yaml", "b/base.yaml"], "places": [[4, 5, 1, 40, 7], [5, 5, 0, 9, 3]]}
+    wrong = GOOD + "    links: [db]\n    build: .\n"
+    got = center.client().put(SHOP, json={"compose": wrong, "sources": sources})
+    (detail,) = got.json()["error"]["details"]
+    assert (detail["file"], detail["line"], detail["column"]) == ("b/base.yaml", 40, 7)
+    accept(center)
+    warned = center.client().put(SHOP, json={"compose": GOOD + "\n    build: .\n", "sources": sources}).json()
+    assert (warned["warnings"][0]["file"], warned["warnings"][0]["line"]) == ("a.yaml", 9)
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status"),
     [
