@@ -23,8 +23,8 @@ def test_a_bomb_is_read_or_refused_in_time(name: str) -> None:
 
 
 def test_broken_compose_files_give_errors_that_can_be_shown() -> None:
-    outcomes = texts.fuzz_files(SEED, 1000)
-    assert outcomes["refused"] > 500 and outcomes["read"] > 10, outcomes
+    outcomes = texts.fuzz_files(SEED, 500)
+    assert outcomes["refused"] > 250 and outcomes["read"] > 10, outcomes
 
 
 def test_broken_image_references_are_refused_by_name() -> None:
