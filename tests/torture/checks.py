@@ -79,18 +79,22 @@ def _engines_say(state: State, persons: list[Person]) -> list[str]:
 
 
 async def failed_projects(team: Team, persons: list[Person]) -> list[Person]:
-    """Whose last deployment failed, or who has a replica that was given up: for its operator to deploy again."""
+    """Whose last deploy failed, or who has a replica that was given up: for its operator to deploy again. A scale or a
+    restart that came after does not go on with it.
+    """
     found = []
     for person in persons:
         if not person.there or not person.acked:
             continue
         try:
             project = await team.api.get(f"/api/v1/projects/{person.kind.code}")
-            last = await team.api.get(f"/api/v1/deployments/{person.acked[-1].deployment}")
+            deploy = next(acked for acked in reversed(person.acked) if acked.revision)
+            ends = [await team.api.get(f"/api/v1/deployments/{n.deployment}") for n in (deploy, person.acked[-1])]
         except SLOW:
             continue
-        if last["state"] == "failed" or any(r["state"] == "failed" for r in project["replicas"]):
-            team.story.tell("failed", f"{person.kind.code}: {last['reason']} | {project['message']}")
+        if any(e["state"] == "failed" for e in ends) or any(r["state"] == "failed" for r in project["replicas"]):
+            reasons = " | ".join(e["reason"] for e in ends)
+            team.story.tell("failed", f"{person.kind.code}: {reasons} | {project['message']}")
             found.append(person)
     return found
 

@@ -230,10 +230,11 @@ class Torture:
         failed = False
         with suppress(LabError):
             for code in self._counts:
-                number = next(n for c, n, _ in reversed(self._acked) if c == code)
-                last = self.cluster.api.deployment(number)
-                if last.state == "failed":
-                    self.story.tell("failed", f"{code}: {last.reason}")
+                asked = [(n, revision) for c, n, revision in self._acked if c == code]
+                numbers = {asked[-1][0], next(n for n, revision in reversed(asked) if revision)}
+                failed_ones = [d for d in map(self.cluster.api.deployment, numbers) if d.state == "failed"]
+                if failed_ones:
+                    self.story.tell("failed", f"{code}: {failed_ones[0].reason}")
                     self._deploy(code)
                     failed = True
         return failed
