@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from tests.simulation.fleet import run_all, run_recorded
+from tests.simulation.outcome import Violation
 from tests.simulation.scenario import Scenario, narrowed, scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.story import told
-from tests.simulation.world import Violation, World
+from tests.simulation.world import World
 
 
 def main() -> int:

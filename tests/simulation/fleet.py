@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from tests.simulation import ledger
+from tests.simulation.outcome import Counts, Violation
 from tests.simulation.scenario import scenario
 from tests.simulation.story import told
-from tests.simulation.world import Counts, Violation, World
+from tests.simulation.world import World
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

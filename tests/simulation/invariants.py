@@ -19,6 +19,7 @@ from controlplane.core.replica import Assignment, Replica
 from controlplane.core.task import KEPT, Task
 from nodeagent.core.steps import Create, Start, Step
 from protocol.names import ReplicaId
+from tests.simulation.liveness import asked_for
 from tests.simulation.obedience import Obedience
 from tests.simulation.running import Running
 
@@ -43,6 +44,7 @@ class Safety:
         self._event: Fact | Command | None = None
         self._events: dict[int, tuple[Outcome | None, Fact | Command | None, float]] = {}
         self._decided_at = 0.0
+        self._changes = Changes()
         self._before: dict[ReplicaId, Replica] = {}
         self._written: set[tuple[type[Record], Any]] = set()
         self._epochs: dict[ReplicaId, int] = {}
@@ -72,6 +74,7 @@ class Safety:
         self._written.update((type(r), KEYS[type(r)][1](r)) for r in (*changes.puts, *changes.drops))
         if self.forgiving:
             return
+        self._changes = changes
         self._before = {r.id: r for r in before if isinstance(r, Replica)}
         olds = dict(zip((id(r) for r in (*changes.puts, *changes.drops)), before, strict=True))
         for record in changes.puts:
@@ -268,8 +271,10 @@ class Safety:
         node, event = self._cluster.nodes.get(old.wanted.node), self._event
         if isinstance(event, OpenSession | Reported | Listed):
             return  # its agent is there and asks for it
-        if node is not None and old.wanted.state == "interrupted":
-            assert not node.held, f"S21: {new.id} is moved away from {node.name} while the guard holds"
+        if node is not None and node.held:
+            assert asked_for(self._changes, new.wanted), (
+                f"S21: {new.id} is moved away from {node.name} while the guard holds"
+            )
 
     # -- agents -------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.record import Record
-from controlplane.core.replica import Replica, is_ready
+from controlplane.core.replica import Assignment, Replica, is_ready
+from controlplane.core.task import Task
 from nodeagent.core.steps import Step
 from protocol.names import ReplicaId
 
@@ -23,6 +24,11 @@ MOVES_MAX = 3
 MOVES_WITHIN_S = 600.0
 
 
+def asked_for(changes: Changes, made: Assignment) -> bool:
+    """Whether a deployment or a drain, so a person, wants this new assignment."""
+    return any(isinstance(r, Task) and r.id == made.task and r.deployment for r in changes.puts)
+
+
 class Liveness:
     """The other checker."""
 
@@ -33,7 +39,7 @@ class Liveness:
         self.steps = 0
         """Steps that agents began, ever."""
         self.last_step: tuple[str, Step] | None = None
-        self._moved: dict[ReplicaId, list[float]] = {}
+        self._moved: dict[tuple[ReplicaId, str], list[float]] = {}
         """When each replica was moved without the loss of its node, lately."""
         self._left: dict[ReplicaId, tuple[str, float]] = {}
         """The loss, a node and since when it is offline, by which each replica was moved last."""
@@ -44,32 +50,36 @@ class Liveness:
             if not isinstance(record, Replica) or not isinstance(old, Replica):
                 continue
             if record.moves < old.moves:
-                self._moved.pop(record.id, None)  # a person asked again, or it was stable for long
+                self._moved.pop((record.id, "gave up"), None)  # a person asked again, or it was stable for long
             was, now = old.wanted, record.wanted
             if was is None or now is None or was.epoch == now.epoch or was.node == now.node:
                 continue
-            if was.state == "interrupted":
-                self._count_failover(record.id, was.node)
-            elif record.moves > old.moves:  # its agent gave it up
-                self._count_move(record.id)
+            if not asked_for(changes, now):
+                self._count(record.id, was.node, "gave up" if record.moves > old.moves else "engine or port")
+        for gone in changes.drops:
+            if isinstance(gone, Replica):
+                self._moved.pop((gone.id, "gave up"), None)
 
-    def _count_failover(self, key: ReplicaId, name: str) -> None:
-        """A loss that S9 and S10 found true moves a replica once; the number of losses is the faults' matter."""
+    def _count(self, key: ReplicaId, name: str, cause: str) -> None:
+        """A loss that S9 and S10 found true moves a replica once; the number of losses is the faults' matter. What
+        moves it away from a node that is there counts, cause by cause: its agent gave it up; an engine that comes and
+        goes, a port that is taken.
+        """
         node = self._world.cluster.nodes.get(name)
-        if node is not None and node.state != "offline":  # its engine does not work: that may come and go
-            self._count_move(key)
+        if node is not None and node.state != "offline":
+            self._count_move(key, cause)
             return
         self.moves += 1
         loss = (name, node.state_since if node is not None else -1.0)
         assert self._left.get(key) != loss, f"L7: {key} is moved a second time by one loss of {name}"
         self._left[key] = loss
 
-    def _count_move(self, key: ReplicaId) -> None:
+    def _count_move(self, key: ReplicaId, cause: str) -> None:
         now = self._world.clock.now
         self.moves += 1
-        moved = self._moved[key] = [t for t in self._moved.get(key, ()) if now - t < MOVES_WITHIN_S]
+        moved = self._moved[key, cause] = [t for t in self._moved.get((key, cause), ()) if now - t < MOVES_WITHIN_S]
         moved.append(now)
-        assert len(moved) <= MOVES_MAX, f"L7: {key} is moved for the {len(moved)}th time within 10 minutes"
+        assert len(moved) <= MOVES_MAX, f"L7: {key} is moved for the {len(moved)}th time within 10 minutes: {cause}"
 
     def begun(self, machine: "Machine", step: Step) -> None:
         """An agent begins a step."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from tests.simulation.outcome import Violation
 from tests.simulation.scenario import Scenario
-from tests.simulation.world import Violation, World
+from tests.simulation.world import World
 
 RUNS_MAX = 150
 

@@ -1,7 +1,7 @@
 """A failing run as text: what was broken when, the last that happened, and how to play it again."""
 
+from tests.simulation.outcome import Violation
 from tests.simulation.scenario import Scenario, scenario
-from tests.simulation.world import Violation
 
 TOLD_S = 600.0
 """Faults and acts are told from so long before the violation."""

@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.simulation.outcome import Violation
 from tests.simulation.plants import PLANTS, Plant
 from tests.simulation.scenario import scenario
-from tests.simulation.world import Violation, World
+from tests.simulation.world import World
 
 SEEDS = 500
 MINUTES = 10.0

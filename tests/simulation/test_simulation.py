@@ -4,9 +4,10 @@ import os
 
 import pytest
 
+from tests.simulation.outcome import Violation
 from tests.simulation.scenario import scenario
 from tests.simulation.story import told
-from tests.simulation.world import Violation, World
+from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("ROPE_SIM_SEEDS", "40"))
 MINUTES = float(os.environ.get("ROPE_SIM_MINUTES", "10"))

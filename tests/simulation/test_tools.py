@@ -5,11 +5,12 @@ import shlex
 import pytest
 
 from tests.simulation import __main__
+from tests.simulation.outcome import Violation
 from tests.simulation.plants import late_close_believed
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.story import again, told
-from tests.simulation.world import Violation, World
+from tests.simulation.world import World
 
 
 @pytest.mark.slow

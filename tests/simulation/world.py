@@ -8,8 +8,6 @@ import random
 from collections import deque
 from typing import Any
 
-import msgspec
-
 from controlplane.core.center import Outcome
 from controlplane.core.cluster import Changes, Cluster, Meta
 from controlplane.core.command import Command, CreateTicket, Register
@@ -25,6 +23,7 @@ from tests.simulation.liveness import Liveness
 from tests.simulation.machine import Machine
 from tests.simulation.network import Connection, End
 from tests.simulation.operators import Operators
+from tests.simulation.outcome import Counts, Violation
 from tests.simulation.rope import Identity
 from tests.simulation.scenario import CYCLE_S, REPAIR_SHARE, STORM_SHARE, DrillKind, Fault, Scenario
 from tests.simulation.store import SimulatedStore
@@ -37,28 +36,6 @@ PROGRESS_S = 40.0
 """A deployment that moved within so many seconds goes on."""
 BACKUP_AGE = 30
 """Revisions that a backup must be behind every agent: the Center on it goes on counting before it is stopped."""
-
-
-class Violation(AssertionError):
-    """An invariant does not hold. `at`: seconds since the world began. `lines`: what happened last."""
-
-    def __init__(self, text: str, at: float, lines: list[str]) -> None:
-        super().__init__(text)
-        self.text = text
-        self.at = at
-        self.lines = lines
-
-
-class Counts(msgspec.Struct, kw_only=True):
-    """How much a run was."""
-
-    events: int = 0
-    faults: int = 0
-    acts: int = 0
-    commits: int = 0
-    starts: int = 0
-    seconds: float = 0.0
-    replicas: int = 0
 
 
 class World:
