@@ -15,10 +15,11 @@ import msgspec
 import psutil  # type: ignore[import-untyped]  # as in nodeagent.meters
 
 from controlplane.core import center, views
-from controlplane.core.cluster import Cluster
+from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import OpenSession
 from controlplane.core.fact import Fact, Listed, Reported, StopAsked, Synced, TaskReported, Tick
 from controlplane.core.record import Now, Refused
+from controlplane.core.task import Task
 from controlplane.link.hub import Hub
 from controlplane.link.session import Session
 from controlplane.store.tables import statements
@@ -38,6 +39,7 @@ from protocol.messages import (
     TaskUpdate,
     Word,
 )
+from protocol.names import ReplicaId
 from tests.fuzz.mutations import Mutator
 from tests.fuzz.shapes import Shapes, messages
 from tests.unit.controlplane import sample_cluster
@@ -74,12 +76,20 @@ class Told(NamedTuple):
         )
 
 
+OTHERS = ReplicaId("shop", "web", 2)
+"""A replica of node-2, and a task of its own: what node-1 says must not touch them."""
+
+TASK = Task(id="t1", kind="pull", node="node-2", image="web:1", created_at=WALL, deadline_at=WALL + 1e6)
+
+
 class CenterSide:
     """The Center's hub and core with two nodes and a project; what comes from `node-1` is hostile."""
 
     def __init__(self) -> None:
         self._mono = 1000.0
         self.cluster: Cluster = sample_cluster.shop()
+        self.cluster.apply(Changes(puts=[TASK]))
+        self._honest = self.cluster.replicas[OTHERS]
         self.hub = Hub(self._now)
         self.session = Session("node-1", "agent-1", 1)
         self.hub.enter(self.session)
@@ -105,6 +115,8 @@ class CenterSide:
             fact = self._fact(message)
             if fact is not None:
                 self._decide(fact)
+        assert self.cluster.replicas[OTHERS] == self._honest, "what another node has was changed"
+        assert self.cluster.tasks["t1"] == TASK, "another node's task was changed"
         for code in tuple(self.cluster.projects):
             msgspec.json.encode(views.project_view(self.cluster, self.cluster.projects[code], self._now()))
 

@@ -16,6 +16,7 @@ TEXTS = (
     "shop",
     "node-1",
     "agent-1",
+    "t1",
     "running",
     "..",
     "/",
