@@ -172,7 +172,8 @@ class Docker(Protocol):
         self, container_id: str, *, lines: int = -1, since_ns: int = 0, follow: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """The last `lines` (-1 = all), of those none from before `since_ns` (wall nanoseconds), as `OpenLogs` of
-        `protocol.streams` says: whole lines in pieces of any size. `follow`: goes on until the container ends. Read it inside `aclosing`.
+        `protocol.streams` says: whole lines in pieces of any size. `follow`: goes on until the container ends. Read it
+        inside `aclosing`.
         """
         ...
 

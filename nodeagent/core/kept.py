@@ -34,6 +34,8 @@ class Kept:
         self._boot_id = boot_id
         self._items = items
         self._reports = reports
+        self._marks: list[object] = []
+        """What `memory` was made of at the last look."""
         self.numbered = False
         """The number that reports begin with in this life is on disk, so the next life begins above it."""
 
@@ -49,6 +51,12 @@ class Kept:
 
     def to_save(self, desired: DesiredState | None, now: Now, *, removed: bool) -> Memory | None:
         """What is to be put on disk now; None when that can wait, or nothing differs but the number of the reports."""
+        marks: list[object] = [desired, removed, self.boot_known]
+        for item in self._items.values():
+            marks += (item.ref, item.want is None, item.trials, item.verdict)
+        if self.numbered and now.mono < self.due_at and marks == self._marks:
+            return None  # the very same objects, mostly: cheaper than to write down what they say
+        self._marks = marks
         memory = self.memory(desired, removed=removed)
         if self.numbered and _lasting(memory) == _lasting(self._saved):
             if memory.past == self._saved.past:

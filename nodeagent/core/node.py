@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from nodeagent.core import brake, outcomes
+from nodeagent.core.aim import Aim
 from nodeagent.core.container import Container, EngineInfo
 from nodeagent.core.desired import Accepted, Authority, Incomplete, OutOfStep, Refused, Ruling, ref_of
 from nodeagent.core.events import (
@@ -44,7 +45,6 @@ from nodeagent.core.replica import FOREVER, Assignment, observe, probed
 from nodeagent.core.reports import Reports, trimmed_tail
 from nodeagent.core.steps import Pull, Resolve, Stop
 from nodeagent.core.tasks import TaskRecord
-from nodeagent.core.verdict import Target
 from nodeagent.core.voice import Voice
 from protocol.messages import (
     Beat,
@@ -95,7 +95,7 @@ class NodeState:
         self._silences = 0
         self._kept = Kept(memory, boot_id, self._items, self._reports)
         self._hold_until = now.mono + (START_HOLD_S if self._kept.boot_known else BOOT_HOLD_S)
-        self._targets: tuple[Target, ...] = ()
+        self._aim = Aim(self._items)
         if memory.desired is not None and not memory.removed:
             self._want(Accepted(state=memory.desired, full=True), now)
             outcomes.recall(self._items, memory.past, now)
@@ -326,7 +326,8 @@ class NodeState:
         if self.engine_ok:
             self._brake()
             steps = self._begin(now, held=held, wake_at=steps.wake_at)
-        self._aim()
+        if (targets := self._aim.changed()) is not None:
+            self._out.append(Probe(targets=targets))
         for ref in [ref for ref, item in self._items.items() if item.over]:
             del self._items[ref]
         deadline = self._orders.deadline()
@@ -382,13 +383,6 @@ class NodeState:
 
     def _tell(self, message: FromAgent) -> None:
         self.voice.tell(self._out, message)
-
-    def _aim(self) -> None:
-        """Say what is to be probed, when that changed."""
-        targets = tuple(target for item in self._items.values() if (target := item.target) is not None)
-        if targets != self._targets:
-            self._targets = targets
-            self._out.append(Probe(targets=targets))
 
     def _save(self, now: Now) -> None:
         """Put what must survive on disk, if that is due."""

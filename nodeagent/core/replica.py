@@ -91,9 +91,10 @@ class Assignment(msgspec.Struct, kw_only=True):
     @property
     def health(self) -> Health:
         """How well it is, by Docker's check and the probe, those that exist; `none` when it does not run."""
-        if self.have is None or self.have.status != "running":
+        have, want = self.have, self.want
+        if have is None or have.status != "running":
             return "none"
-        return combined(self.have.health, self._probed)
+        return have.health if want is None or want.spec.probe is None else combined(have.health, self._probed)
 
     @property
     def ailment(self) -> str:

@@ -41,9 +41,8 @@ def combined(docker: Health, probe: Health) -> Health:
     """One word of Docker's health check and of a probe that exists: bad if either is, good if both are. `none` says
     nothing: Docker has no check, or the probe is too young.
     """
-    words = {docker, probe} - {"none"}
-    if "unhealthy" in words:
-        return "unhealthy"
-    if "starting" in words:
-        return "starting"
-    return "healthy" if words else "none"
+    if probe == "none" or docker == probe:
+        return docker
+    if docker == "none":
+        return probe
+    return "unhealthy" if "unhealthy" in (docker, probe) else "starting"
