@@ -5,6 +5,7 @@ import click
 from ropeteam.commands import (
     auditing,
     deploying,
+    execing,
     inspecting,
     looking,
     nodes,
@@ -13,6 +14,7 @@ from ropeteam.commands import (
     shell,
     signing,
     tokens,
+    watching,
 )
 from ropeteam.completing import Known, attach
 from ropeteam.session import talks
@@ -55,6 +57,9 @@ for command in (
     looking.ls,
     looking.ps,
     looking.events,
+    watching.logs,
+    watching.top,
+    execing.exec_command,
     auditing.audit,
     operating.restart,
     operating.scale,

@@ -13,7 +13,7 @@ from ropeteam.session import client, reads, talks
 @reads
 @click.pass_context
 def status(context: click.Context, check: bool, form: Format) -> None:
-    """One screen: nodes, projects, and what is wrong."""
+    """One screen: what is wrong first, then nodes and projects."""
     from protocol.api import NodeView, ProjectView
     from ropeteam.summary import counted, wrong
 
@@ -26,7 +26,7 @@ def status(context: click.Context, check: bool, form: Format) -> None:
         case "name":
             print_lines(troubles)
         case "table":
-            print_lines([counted("nodes", nodes), counted("projects", projects), *(troubles or ["nothing is wrong"])])
+            print_lines([*(troubles or ["nothing is wrong"]), counted("nodes", nodes), counted("projects", projects)])
     if check and troubles:
         context.exit(Exit.ERROR)
 

@@ -37,6 +37,8 @@ class Team:
         self.tasks = tasks
         self.engines: dict[str, FakeEngine] = {}
         self.lives: dict[str, asyncio.Task[None]] = {}
+        self.no_exec = False
+        """Agents started from now on forbid exec."""
 
     async def call(self, path: str, body: object = None, method: str = "") -> Any:
         """JSON of the API."""
@@ -55,7 +57,9 @@ class Team:
     def start(self, name: str, token: JoinToken | None = None) -> None:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        settings = Settings(data=folder, center=self.center.url, join=token, name=name, docker="tcp://fake")
+        settings = Settings(
+            data=folder, center=self.center.url, join=token, name=name, docker="tcp://fake", no_exec=self.no_exec
+        )
         engine = self.engines[name]
         agent = Agent(settings, lambda cluster, node: FakeDocker(engine, cluster=cluster, node=node))
         self.lives[name] = self.tasks.create_task(agent.live())

@@ -1,0 +1,177 @@
+"""`rope logs`, `exec`, `top` and `status` as people run them: a real Center and agents, with engines in memory."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.loopback.center import ADMIN_TOKEN
+from tests.loopback.test_cluster import Team, team
+from tests.loopback.test_streams import deployed, write
+
+WAIT_S = 20.0
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(it: Team) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ROPE_URL": it.center.url,
+        "ROPE_TOKEN": ADMIN_TOKEN,
+        "ROPE_CONFIG": "/nonexistent",
+        "NO_COLOR": "1",
+        "TERM": "xterm",
+    }
+
+
+async def rope(it: Team, *arguments: str, given: bytes | None = None) -> Ended:
+    """Run a command to its end."""
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ropeteam", *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(it)
+    )
+    async with asyncio.timeout(WAIT_S):
+        out, err = await child.communicate(given)
+    return Ended(child.returncode or 0, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def following(it: Team, *arguments: str) -> AsyncIterator[asyncio.StreamReader]:
+    """A command that goes on; its output."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ropeteam", *arguments, stdout=asyncio.subprocess.PIPE, env=environment(it)
+    )
+    assert child.stdout is not None
+    try:
+        yield child.stdout
+    finally:
+        child.terminate()
+        await child.wait()
+
+
+async def line(reader: asyncio.StreamReader) -> str:
+    async with asyncio.timeout(WAIT_S):
+        return (await reader.readline()).decode().rstrip("\n")
+
+
+async def test_logs_are_merged_by_time_with_replica_and_node(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1", "node-2") as it:
+        await deployed(it)
+        for number in range(3):
+            for name in ("node-2", "node-1"):
+                for container_id in it.engines[name].held:
+                    it.engines[name].write(container_id, f"{name} says {number}")
+        ended = await rope(it, "logs", "shop")
+        assert ended.code == 0, ended.err
+        assert ended.out.splitlines() == [
+            f"web/{name[-1]} {name} | {name} says {number}" for number in range(3) for name in ("node-2", "node-1")
+        ]
+        assert [t.rpartition(" ")[2] for t in (await rope(it, "logs", "shop", "-n1")).out.splitlines()] == ["2", "2"]
+        assert "node-2" not in (await rope(it, "logs", "shop/web/1")).out
+        found = (await rope(it, "logs", "shop", "--grep", "1 says [01]", "-n", "1", "-o", "json")).out
+        assert [json.loads(text)["text"] for text in found.splitlines()] == ["node-1 says 1"]
+        assert (await rope(it, "logs", "shop", "--node", "node-9")).code == 5
+        assert (await rope(it, "logs", "other")).code == 5
+        assert (await rope(it, "logs", "Shop!")).code == 2
+        assert "no traceback" not in ended.err and ended.err == ""
+
+
+async def test_hostile_lines_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        write(it, "a\x1b[2J\x1b]0;owned\x07b\x1b[31mc\x08\u202ed")
+        ended = await rope(it, "logs", "shop")
+        assert ended.out == "web/1 node-1 | abc\\x08\\u202ed\n"
+
+
+async def test_followed_logs_go_on_over_a_move_and_a_node_that_is_away(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1", "node-2") as it:
+        await deployed(it)
+        async with following(it, "logs", "-f", "shop", "-n", "5") as out:
+            write(it, "one")
+            assert {await line(out), await line(out)} == {"web/1 node-1 | one", "web/2 node-2 | one"}
+            it.cut("node-2")
+            await it.until(lambda: it.center.center.hub.sessions() == 1, "node-2 is away")
+            write(it, "two")
+            assert await line(out) == "web/1 node-1 | two"
+            it.start("node-2")
+            await it.until(lambda: it.center.center.hub.sessions() == 2, "node-2 is back")
+            assert await line(out) == "web/2 node-2 | two", "what was written meanwhile comes, once"
+            write(it, "three")
+            assert {await line(out), await line(out)} == {"web/1 node-1 | three", "web/2 node-2 | three"}
+
+
+async def test_exec_passes_input_output_and_exit_code(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        assert await rope(it, "exec", "shop/web", "--", "echo", "hello") == Ended(0, "hello\n", "")
+        assert await rope(it, "exec", "shop/web/1", "--", "sh", "-c", "exit 7") == Ended(7, "", "")
+        big = b"0123456789abcdef\n" * 10_000
+        ended = await rope(it, "exec", "-i", "shop/web", "--", "cat", given=big)
+        assert (ended.code, len(ended.out)) == (0, len(big)), ended.err
+        ended = await rope(it, "exec", "shop/web", "--", "sh", "-c", "echo bad >&2; exit 1")
+        assert ended == Ended(1, "", "bad\n")
+        assert (await rope(it, "exec", "shop/db", "--", "ls")).code == 5
+        assert (await rope(it, "exec", "-it", "shop/web", "--", "sh")).code == 2, "no terminal"
+
+
+async def test_exec_has_a_terminal_of_the_right_size(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 43, 132, 0, 0))
+        environ = {k: v for k, v in environment(it).items() if k not in ("COLUMNS", "LINES")}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ropeteam", "exec", "-it", "shop/web", "--", "stty", "size",
+            stdin=theirs, stdout=theirs, stderr=theirs, env=environ,
+        )  # fmt: skip
+        os.close(theirs)
+        async with asyncio.timeout(WAIT_S):
+            assert await child.wait() == 0
+        assert os.read(ours, 100) == b"43 132\r\n"
+        os.close(ours)
+
+
+async def test_an_agent_may_forbid_exec(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        it.cut("node-1")
+        it.no_exec = True
+        it.start("node-1")
+        await it.until(lambda: it.center.center.hub.sessions() == 1, "the agent is back")
+        ended = await rope(it, "exec", "shop/web", "--", "echo", "hello")
+        assert (ended.code, ended.out) == (125, "")
+        assert "--no-exec" in ended.err
+
+
+async def test_top_and_status_tell_what_there_is(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1", "node-2") as it:
+        await deployed(it)
+        figures = it.center.center.hub.figures
+        beats = [lambda n=n: figures(n).heartbeat for n in it.engines]
+        await it.until(lambda: all((b := beat()) and b.containers for beat in beats), "heartbeats tell of replicas")
+        found = json.loads((await rope(it, "top", "--once", "-o", "json")).out)
+        assert [n["node"] for n in found["nodes"]] == ["node-1", "node-2"]
+        table = (await rope(it, "top")).out
+        assert table.startswith("NODE") and "\nPROJECT" in table and "\nshop" in table
+        assert (await rope(it, "status", "--check")).code == 0
+        it.cut("node-2")
+        await it.until(lambda: it.cluster.nodes["node-2"].state == "suspect", "suspect")
+        ended = await rope(it, "status", "--check")
+        assert ended.code == 1
+        assert ended.out.splitlines()[0].startswith("node-2 suspect"), "what is wrong comes first"
