@@ -11,7 +11,7 @@ from tests.torture import knobs
 from tests.torture.process import Child
 from tests.torture.team import Team
 
-POINT_WAIT_S = 20.0
+POINT_WAIT_S = 12.0
 HEADROOM = 4096 * 8
 """Bytes that the longest file may still grow under a limit of file sizes."""
 
@@ -27,8 +27,8 @@ class Faults:
         self._kinds: tuple[tuple[int, Callable[[], Awaitable[None]]], ...] = (
             (10, self._kill_agent),
             (8, self._kill_center),
-            (12, self._point_agent),
-            (12, self._point_center),
+            (18, self._point_agent),
+            (18, self._point_center),
             (8, self._stop_agent),
             (5, self._stop_center),
             (3, self._restart_center),
