@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.row import Row, row
 from benchmarks.sample import Sample, name, reports, spec
-from controlplane.core import center
+from controlplane.core import center, rooms
 from controlplane.core.center import Outcome
 from controlplane.core.cluster import Cluster
 from controlplane.core.command import Command, Deploy
@@ -25,6 +25,7 @@ BLOCK_MS = 20.0
 """The loop is never blocked for longer (DESIGN §2)."""
 
 SPINS = 200_000
+LARGE = ((1_000, 10_000), (1_000, 150_000), (5_000, 150_000))
 
 
 def measure() -> list[Row]:
@@ -63,12 +64,23 @@ def _placements(runs: int = 5) -> Iterator[Row]:
         longest.append(max(times))
     yield row("core: one placement, 100 nodes, 1,000 replicas", [t * 1e4 for t in whole], "µs", note=_rate(min(whole)))
     yield _block("core: deploy of 100 replicas, longest decision", longest, spins)
+    for nodes, replicas in LARGE:
+        yield from _many_placements(nodes, replicas)
+
+
+def _many_placements(nodes: int, replicas: int, more: int = 500) -> Iterator[Row]:
+    """A deploy of hundreds on a large cluster: what a placement costs must not grow with all there is."""
+    times = _deploy(Sample(nodes=nodes, replicas=replicas), more)[1]
+    name = f"core: one placement, {nodes:,} nodes, {replicas:,} replicas"
+    yield row(name, [sum(times) / more * 1e6], "µs", note=f"{more / sum(times):,.0f} placements/s; {more} of them")
+    yield row("core: … longest decision", [max(times[1:]) * 1e3], "ms", note=f"the first: {times[0] * 1e3:.0f} ms")
 
 
 def _deploy(sample: Sample, replicas: int) -> tuple[Cluster, list[float]]:
     """The cluster after every replica of a new project has its place, and the CPU seconds of each decision."""
     cluster = sample.cluster(MONO)
-    tick = Tick(sightings=sample.sightings({}), usage=sample.usage())
+    rooms.warm(cluster, Now(MONO, WALL))
+    tick = Tick(sightings=sample.sightings({}), usage=cluster.volatile.usage, restless=())
     outcome, took = _decide(cluster, Deploy(spec=spec("fresh", replicas)))
     times = [took]
     while outcome.wake_at <= MONO:  # it asks to be called again at once

@@ -32,5 +32,5 @@ class FinePulse(Pulse):
 
 
 if __name__ == "__main__":
-    app.Pulse = FinePulse  # type: ignore[misc]
+    app.Pulse = FinePulse  # type: ignore[attr-defined]
     sys.exit(main(sys.argv[1:]))

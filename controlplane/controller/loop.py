@@ -13,7 +13,7 @@ import msgspec
 
 from controlplane.controller.effects import Dispatcher, carry_out
 from controlplane.controller.feed import Feed
-from controlplane.core import center
+from controlplane.core import center, rooms
 from controlplane.core.action import CloseSession
 from controlplane.core.center import TICK_S, Outcome
 from controlplane.core.cluster import KEYS, Changes, Cluster, Meta
@@ -87,6 +87,7 @@ class Controller:
         self._cluster = cluster
         self._ahead = _copy(cluster)
         """The cluster with what was decided but is not durable yet; nobody else sees it."""
+        rooms.warm(self._ahead, clock.now())
         self._store = store
         self._dispatcher = dispatcher
         self._clock = clock

@@ -15,6 +15,7 @@ from controlplane.core.project import HISTORY_MAX, Project, data_node
 from controlplane.core.replica import Assignment, Replica, ref
 from controlplane.core.room import Room, Want
 from controlplane.core.rooms import rooms
+from controlplane.core.shortlist import is_plain, kept
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, ServiceSpec, Strategy
@@ -58,9 +59,14 @@ def choose(
         company=comes_along,
         now=draft.now.wall,
     )
-    found = [_without(room, replica) for room in rooms(draft) if among is None or room.node.name in among]
-    draft.placed(len(found) * (1 + len(comes_along)))
-    return place(want, found)
+    found = _without_own(rooms(draft), replica)
+    if among is None and is_plain(want):
+        choice, looks = kept(draft.base.shortlists, want).place(want, found)
+    else:
+        found = [room for room in found if among is None or room.node.name in among]
+        choice, looks = place(want, found), len(found) * (1 + len(comes_along))
+    draft.placed(looks)
+    return choice
 
 
 def strategy_of(draft: Draft, key: ReplicaId, revision: int, spec: ServiceSpec) -> Strategy:
@@ -251,6 +257,11 @@ def _remember_node(draft: Draft, key: ReplicaId, node: str, *, data: bool) -> No
         nodes = {**project.data_nodes, f"{key.service}/{key.index}": node}
         project = msgspec.structs.replace(project, data_nodes=nodes)
     draft.put(project)
+
+
+def _without_own(found: list[Room], replica: Replica) -> list[Room]:
+    nodes = {a.node for a in replica.assignments if not a.ending}
+    return [_without(room, replica) if room.node.name in nodes else room for room in found] if nodes else found
 
 
 def _without(room: Room, replica: Replica) -> Room:

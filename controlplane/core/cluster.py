@@ -20,6 +20,8 @@ from controlplane.core.preparation import Preparation
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Record
 from controlplane.core.replica import Replica
+from controlplane.core.room import Kept
+from controlplane.core.shortlist import Shortlist
 from controlplane.core.task import Task
 from protocol.names import ReplicaId
 
@@ -127,7 +129,12 @@ class Cluster:
         self._agents: dict[str, str] = {}
         """Agent's id -> its node."""
         self.loads: dict[str, Load] = {}
-        """What is promised to each node, worked out when first asked for and forgotten when it changes."""
+        """What is promised to each node, worked out when first asked for and set aside when it changes."""
+        self.former_loads: dict[str, Load] = {}
+        self.rooms: dict[str, Kept] = {}
+        """Rooms of nodes, as they were last worked out; each says from what."""
+        self.shortlists: dict[tuple[str, str], Shortlist] = {}
+        """By project and service, those placed last."""
         self._tables: dict[type[Record], dict[Any, Any]] = {
             kind: getattr(self, name) for kind, (name, _) in KEYS.items() if kind is not Meta
         }
@@ -173,9 +180,17 @@ class Cluster:
         table[key] = record
         self._index(record)
 
+    def _outdate(self, node: str) -> None:
+        load = self.loads.pop(node, None)
+        if load is not None:
+            self.former_loads[node] = load
+
     def _drop(self, record: Record) -> None:
         table, key = self.table(type(record)), KEYS[type(record)][1](record)
         self._unindex(table.pop(key, None))
+        if isinstance(record, Node):
+            for known in (self.loads, self.former_loads, self.rooms):
+                known.pop(record.name, None)
 
     def _index(self, record: Record) -> None:
         match record:
@@ -183,7 +198,7 @@ class Cluster:
                 self.of_project.setdefault(record.id.project, set()).add(record.id)
                 for assignment in record.assignments:
                     self.on_node.setdefault(assignment.node, set()).add(record.id)
-                    self.loads.pop(assignment.node, None)
+                    self._outdate(assignment.node)
                 if wants_place(record):
                     self.unplaced.add(record.id)
                 if record.restarts_due or (record.wanted is not None and record.wanted.awaits):
@@ -201,10 +216,10 @@ class Cluster:
                 self.open_deployments.add(record.id)
             case PortRest():
                 self.rests_on.setdefault(record.node, set()).add((record.node, record.protocol, record.port))
-                self.loads.pop(record.node, None)
+                self._outdate(record.node)
             case Preparation():
                 self.prepared_on.setdefault(record.target, set()).add(record.replica)
-                self.loads.pop(record.target, None)
+                self._outdate(record.target)
 
     def _unindex(self, record: Record | None) -> None:
         match record:
@@ -212,7 +227,7 @@ class Cluster:
                 _discard(self.of_project, record.id.project, record.id)
                 for assignment in record.assignments:
                     _discard(self.on_node, assignment.node, record.id)
-                    self.loads.pop(assignment.node, None)
+                    self._outdate(assignment.node)
                 self.unplaced.discard(record.id)
                 self.crossing.discard(record.id)
                 self.departing.discard(record.id)
@@ -227,10 +242,10 @@ class Cluster:
                 self.open_deployments.discard(record.id)
             case PortRest():
                 _discard(self.rests_on, record.node, (record.node, record.protocol, record.port))
-                self.loads.pop(record.node, None)
+                self._outdate(record.node)
             case Preparation():
                 _discard(self.prepared_on, record.target, record.replica)
-                self.loads.pop(record.target, None)
+                self._outdate(record.target)
 
 
 def wants_place(replica: Replica) -> bool:

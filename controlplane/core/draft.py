@@ -19,7 +19,7 @@ from controlplane.core.preparation import Preparation
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now, Record, Refused
 from controlplane.core.replica import Assignment, Replica
-from controlplane.core.room import Room
+from controlplane.core.room import View
 from controlplane.core.task import Task
 from protocol.names import ReplicaId
 from protocol.spec import ServiceSpec
@@ -30,7 +30,7 @@ LOOKS_MAX = 1200
 """Rooms a decision looks at before it lets others have a turn, some 10 µs each (benchmarks/RESULTS.md): the loop must
 never be blocked for more than 20 ms (DESIGN §2)."""
 
-PLACEMENT_LOOKS = 55
+PLACEMENT_LOOKS = 20
 """What the rest of a placement costs, in looks: its records, journal lines and desired state."""
 
 _NOTHING: dict[Any, Any] = {}
@@ -55,8 +55,10 @@ class Draft:
         self.touched: set[ReplicaId] = set()
         self.changed_loads: set[str] = set()
         """Nodes whose load differs from the one the cluster remembers."""
-        self.rooms: dict[str, Room] = {}
-        """Rooms worked out in this decision and still true."""
+        self.view: View | None = None
+        """The rooms of all nodes, once they were asked for; None = to be worked out."""
+        self.stale: set[str] = set()
+        """Nodes whose room in `view` is not true any more."""
         self.shares: dict[tuple[ReplicaId, int], tuple[Assignment, Share]] = {}
         """(replica, epoch) -> the assignment and what it adds to its node's load, worked out in this decision."""
         self._over: dict[type[Record], dict[Any, Record | None]] = {}
@@ -223,17 +225,18 @@ class Draft:
     def _reload(self, record: Record) -> None:
         match record:
             case Node():
-                self.rooms.pop(record.name, None)
+                self.view = None
             case PortRest():
                 self._forget_load(record.node)
             case Preparation():
                 self._forget_load(record.target)
             case Revision():
                 self.shares.clear()
+                self.view = None
 
     def _forget_load(self, node: str) -> None:
         self.changed_loads.add(node)
-        self.rooms.pop(node, None)
+        self.stale.add(node)
 
     # -- indexes ----------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from controlplane.core.replica import Assignment
 from controlplane.core.room import Holder, Resting
+from protocol.names import ReplicaId
 from protocol.spec import Protocol
 
 
@@ -34,3 +36,5 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     resting: Mapping[tuple[Protocol, int], Resting]
     services: Mapping[tuple[str, str], int]
     projects: Mapping[str, int]
+    shares: Mapping[tuple[ReplicaId, int], tuple[Assignment, Share]]
+    """(replica, epoch) -> the assignment and what it adds: when the node is summed up again, most is as it was."""

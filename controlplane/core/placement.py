@@ -66,13 +66,22 @@ def place(want: Want, rooms: Sequence[Room]) -> Placed | Unplaced:
     whole = frozenset(r.node.name for r in fitting if takes_all(want, r)) if want.company else frozenset()
     ranked = rank(want, fitting, ordered, whole)
     if not ranked:
-        return Unplaced(reason=_summary(refused), candidates=left_out)
-    best = ranked[0].room
+        return nowhere(left_out)
+    fit = tuple(Candidate(node=it.room.node.name, score=it.score, reason="") for it in ranked)
+    return settled(want, ranked[0].room, fit + left_out)
+
+
+def settled(want: Want, best: Room, candidates: tuple[Candidate, ...]) -> Placed:
+    """The best node with its host ports; no filter refuses it."""
     chosen = choose(want, best)
     if not isinstance(chosen, Chosen):
         raise AssertionError(f"{best.node.name} passed the port filter: {chosen}")
-    fit = tuple(Candidate(node=it.room.node.name, score=it.score, reason="") for it in ranked)
-    return Placed(node=best.node.name, ports=chosen.ports, remapped=chosen.remapped, candidates=fit + left_out)
+    return Placed(node=best.node.name, ports=chosen.ports, remapped=chosen.remapped, candidates=candidates)
+
+
+def nowhere(left_out: tuple[Candidate, ...]) -> Unplaced:
+    """Every node is refused."""
+    return Unplaced(reason=_summary({c.node: c.reason for c in left_out}), candidates=left_out)
 
 
 def refusal(want: Want, room: Room) -> str | None:

@@ -5,6 +5,7 @@ it. Nodes that share one Docker Engine are given the same leases, resting ports 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -59,6 +60,22 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """(project, service) -> replicas here."""
     projects: Mapping[str, int] = {}
     """Project -> replicas here."""
+
+
+class View(NamedTuple):
+    """All nodes in one decision. `at`: name -> place in `rooms`. `sharing`: name -> nodes on its engine."""
+
+    rooms: list[Room]
+    at: dict[str, int]
+    sharing: dict[str, list[Node]]
+
+
+class Kept(NamedTuple):
+    """A room and what it was worked out from: true as long as these are the same."""
+
+    room: Room
+    load: object
+    usage: object
 
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,13 +5,15 @@ Agents that report the same engine id share one port table and one count of reso
 
 from collections import Counter
 
+from controlplane.core.cluster import Cluster
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage
 from controlplane.core.load import Load, Reservation, Share
 from controlplane.core.node import Node
 from controlplane.core.preparation import Preparation
-from controlplane.core.replica import Assignment, Replica
-from controlplane.core.room import Holder, Resting, Room
+from controlplane.core.record import Now
+from controlplane.core.replica import Assignment
+from controlplane.core.room import Holder, Kept, Resting, Room, View
 from protocol.names import ReplicaId
 from protocol.spec import PortLease, Protocol
 
@@ -19,32 +21,67 @@ _NO_USAGE = NodeUsage()
 
 
 def rooms(draft: Draft) -> list[Room]:
-    """All nodes, as they are in this decision."""
-    nodes = list(draft.all(Node))
+    """All nodes, as they are in this decision. The list is for reading, until the next call."""
+    view = draft.view
+    if view is None:
+        view = draft.view = _view(draft)
+    elif draft.stale:
+        for name in {node.name for stale in draft.stale for node in view.sharing.get(stale, ())}:
+            at, sharing = view.at[name], view.sharing[name]
+            view.rooms[at] = _build(draft, view.rooms[at].node, sharing)
+    draft.stale.clear()
+    return view.rooms
+
+
+def warm(cluster: Cluster, now: Now) -> None:
+    """Work out what is promised to all nodes, before anybody waits for it: some 7 µs for each replica."""
+    rooms(Draft(cluster, now))
+
+
+def _view(draft: Draft) -> View:
+    """All rooms; those that were worked out in a former decision and are still true are not worked out again."""
     engines: dict[str, list[Node]] = {}
+    nodes = list(draft.all(Node))
     for node in nodes:
         engines.setdefault(node.engine_id or node.name, []).append(node)
-    return [_room(draft, node, engines[node.engine_id or node.name]) for node in nodes]
-
-
-def _room(draft: Draft, node: Node, sharing: list[Node]) -> Room:
-    found = draft.rooms.get(node.name)
-    if found is None or len(sharing) > 1:
-        found = draft.rooms[node.name] = _build(draft, node, sharing)
-    return found
+    view = View([], {}, {})
+    kept, loads, usages = draft.base.rooms, draft.base.loads, draft.volatile.usage
+    for at, node in enumerate(nodes):
+        name = node.name
+        sharing = engines[node.engine_id or name]
+        before = kept.get(name)
+        if (
+            before is None
+            or before.room.node is not node
+            or before.usage is not usages.get(name)
+            or before.load is not loads.get(name)
+            or name in draft.changed_loads
+            or len(sharing) > 1
+        ):
+            room = _build(draft, node, sharing)
+            if name not in draft.changed_loads:
+                kept[name] = Kept(room, loads[name], usages.get(name))
+        else:
+            room = before.room
+        view.at[name] = at
+        view.sharing[name] = sharing
+        view.rooms.append(room)
+    return view
 
 
 def _build(draft: Draft, node: Node, sharing: list[Node]) -> Room:
     loads = [_load(draft, n.name) for n in sharing]
-    own = loads[sharing.index(node)]
+    own = loads[[n.name for n in sharing].index(node.name)]
     usage = draft.volatile.usage.get(node.name, _NO_USAGE)
-    seen = frozenset().union(*(draft.volatile.usage.get(n.name, _NO_USAGE).seen for n in sharing))
-    reserved = [r for load in loads for r in load.reservations]
+    seen = usage.seen
+    if len(sharing) > 1:
+        seen = seen.union(*(draft.volatile.usage.get(n.name, _NO_USAGE).seen for n in sharing))
+    reserved = own.reservations if len(loads) == 1 else [r for load in loads for r in load.reservations]
     unseen = [r for r in reserved if (r.replica, r.epoch) not in seen]
-    leases, resting = dict(own.leases), dict(own.resting)
-    for load in loads:
-        leases.update(load.leases)
-        resting.update(load.resting)
+    leases, resting = own.leases, own.resting
+    if len(loads) > 1:
+        leases = {key: holder for load in (own, *loads) for key, holder in load.leases.items()}
+        resting = {key: rest for load in (own, *loads) for key, rest in load.resting.items()}
     return Room(
         node=node,
         cpus_reserved=sum(r.cpus for r in reserved),
@@ -68,6 +105,7 @@ def _load(draft: Draft, node: str) -> Load:
     load = draft.base.loads.get(node)
     if load is None:
         load = draft.base.loads[node] = _sum(draft, node)
+        draft.base.former_loads.pop(node, None)
     return load
 
 
@@ -77,6 +115,9 @@ def _sum(draft: Draft, node: str) -> Load:
     resting: dict[tuple[Protocol, int], Resting] = {}
     services: Counter[tuple[str, str]] = Counter()
     projects: Counter[str] = Counter()
+    before = draft.base.loads.get(node) or draft.base.former_loads.get(node)
+    known = before.shares if before is not None else {}
+    shares: dict[tuple[ReplicaId, int], tuple[Assignment, Share]] = {}
 
     def count(share: Share) -> None:
         if share.reservation is not None:
@@ -90,7 +131,13 @@ def _sum(draft: Draft, node: str) -> Load:
             if assignment is None or assignment.node != node:
                 continue
             if not assignment.ending:
-                count(_share(draft, replica, assignment))
+                key = (replica.id, assignment.epoch)
+                found = known.get(key) or draft.shares.get(key)
+                if found is None or found[0] is not assignment:
+                    share = _work_out(draft, replica.id, assignment.epoch, assignment.revision, assignment.ports)
+                    found = draft.shares[key] = (assignment, share)
+                shares[key] = found
+                count(found[1])
                 continue
             for lease in assignment.ports:  # on its way out: its own service may have the port at once
                 resting[lease.protocol, lease.host] = Resting(
@@ -102,17 +149,14 @@ def _sum(draft: Draft, node: str) -> Load:
         )
     for prepared in _preparations(draft, node):
         count(_work_out(draft, prepared.replica, 0, prepared.revision, prepared.ports))
-    return Load(reservations=tuple(reservations), leases=leases, resting=resting, services=services, projects=projects)
-
-
-def _share(draft: Draft, replica: Replica, assignment: Assignment) -> Share:
-    """Worked out once in a decision: one that places many replicas sums its nodes up again after each."""
-    key = (replica.id, assignment.epoch)
-    found = draft.shares.get(key)
-    if found is None or found[0] is not assignment:
-        share = _work_out(draft, replica.id, assignment.epoch, assignment.revision, assignment.ports)
-        found = draft.shares[key] = (assignment, share)
-    return found[1]
+    return Load(
+        reservations=tuple(reservations),
+        leases=leases,
+        resting=resting,
+        services=services,
+        projects=projects,
+        shares=shares,
+    )
 
 
 def _work_out(draft: Draft, key: ReplicaId, epoch: int, revision: int, ports: tuple[PortLease, ...]) -> Share:

@@ -23,7 +23,7 @@ No filters here: `placement` refuses, this module only orders.
 
 import math
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -85,18 +85,40 @@ def rank(
     scene = _scene(want, fitting, rooms)
     keyed = []
     for room in fitting:
-        crowd = _crowd(want, room, scene)
-        stays = _stays(want, room)
-        steps = strategy_steps(want, room)
-        left = (
-            room_left(want, room, scene.together.get(room.node.name, 0.0)) * max(room.node.weight, 0.0) / scene.heaviest
+        key, score = appraise(
+            want,
+            room,
+            heaviest=scene.heaviest,
+            together=scene.together.get(room.node.name, 0.0),
+            crowd=_crowd(want, room, scene),
+            all_fit=room.node.name in whole,
         )
-        chain, all_fit = linked_share(want, room), room.node.name in whole
-        score = left + STEP * steps + WHOLE * all_fit + LINKED * chain + STAY * stays
-        score -= sum(count * REPLICA ** (len(crowd) - place) for place, count in enumerate(crowd))
-        key = (crowd, not stays, -chain, not all_fit, -steps, -left, room.node.name)
-        keyed.append((key, Ranked(room, round(score, 4))))
+        keyed.append((key, Ranked(room, score)))
     return [ranked for _, ranked in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def appraise(
+    want: Want,
+    room: Room,
+    *,
+    heaviest: float,
+    together: float,
+    crowd: tuple[int, ...] | None = None,
+    all_fit: bool = False,
+) -> tuple[tuple[Any, ...], float]:
+    """One node that fits: its key in the order (least first) and its score. `together`: as for `room_left`. `crowd`:
+    replicas of the service in the node's label groups and on it, None = there are no groups. `all_fit`: there is room
+    for the rest of the chain.
+    """
+    if crowd is None:
+        crowd = (_replicas(want, room),)
+    stays = _stays(want, room)
+    steps = strategy_steps(want, room)
+    left = room_left(want, room, together) * max(room.node.weight, 0.0) / heaviest
+    chain = linked_share(want, room)
+    score = left + STEP * steps + WHOLE * all_fit + LINKED * chain + STAY * stays
+    score -= sum(count * REPLICA ** (len(crowd) - place) for place, count in enumerate(crowd))
+    return (crowd, not stays, -chain, not all_fit, -steps, -left, room.node.name), round(score, 4)
 
 
 def linked_share(want: Want, room: Room) -> float:
@@ -165,19 +187,19 @@ def _share(shares: list[float]) -> float:
 
 def _scene(want: Want, fitting: Sequence[Room], rooms: Sequence[Room]) -> _Scene:
     groups: tuple[dict[str, int], ...] = tuple({} for _ in want.spec.placement.spread)
-    neighbours: dict[str, set[str]] = {}
+    beside: dict[str, set[str]] = {}
     for room in rooms:
-        if here := _neighbours(want, room):
-            neighbours[room.node.name] = here
+        if here := neighbours(want, room):
+            beside[room.node.name] = here
         for key, counts in zip(want.spec.placement.spread, groups, strict=True):
             value = room.node.labels.get(key, "")
             counts[value] = counts.get(value, 0) + _replicas(want, room)
     heaviest = max((room.node.weight for room in fitting), default=1.0)
-    others = set().union(*neighbours.values())
+    others = set().union(*beside.values())
     return _Scene(
         heaviest=heaviest if heaviest > 0 else 1.0,
         groups=groups,
-        together={name: len(here) / len(others) for name, here in neighbours.items()},
+        together={name: len(here) / len(others) for name, here in beside.items()},
     )
 
 
@@ -198,7 +220,7 @@ def _replicas(want: Want, room: Room) -> int:
     return room.services.get((want.replica.project, want.replica.service), 0)
 
 
-def _neighbours(want: Want, room: Room) -> set[str]:
+def neighbours(want: Want, room: Room) -> set[str]:
     """Other services of the project on the node: those the replica could call by name there."""
     project, service = want.replica.project, want.replica.service
     if not room.projects.get(project):

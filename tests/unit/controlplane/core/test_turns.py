@@ -36,7 +36,7 @@ def test_a_deploy_of_many_replicas_takes_turns(monkeypatch: pytest.MonkeyPatch) 
     assert world.deployment(accepted.deployment).state == "succeeded"
     assert world.all_running(count=150)
     assert max(d.looks for d in drafts) <= LOOKS_MAX + 30 + draft_module.PLACEMENT_LOOKS
-    assert sum(d.unfinished for d in drafts) >= 5
+    assert sum(d.unfinished for d in drafts) >= 2
 
 
 def test_a_failover_of_many_replicas_takes_turns_and_reaches_all(monkeypatch: pytest.MonkeyPatch) -> None:
