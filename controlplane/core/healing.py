@@ -9,7 +9,8 @@ from controlplane.core import assigning, dependencies, homecoming
 from controlplane.core.draft import Draft
 from controlplane.core.placement import Placed, Unplaced
 from controlplane.core.port_rest import REST_S, PortRest
-from controlplane.core.replica import Replica
+from controlplane.core.project import Project
+from controlplane.core.replica import Assignment, Replica
 from protocol.messages import ContainerRef, ContainerReport
 from protocol.names import ReplicaId
 from protocol.spec import PortLease
@@ -111,6 +112,8 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     if draft.now.wall - replica.moved_at > STABLE_S:
         replica = msgspec.structs.replace(replica, moves=0, avoid=())
     moves = replica.moves
+    if spec is not None and _hold(draft, replica, old, report):
+        return
     if spec is None or not spec.may_move:
         _give_up(draft, replica, report, "its volume data lives here, so it is not moved")
         return
@@ -150,6 +153,34 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     )
     changed = assigning.assign(draft, moving, placed)
     assigning.tell_placed(draft, changed, placed, replica.cause)
+
+
+def _hold(draft: Draft, replica: Replica, old: Assignment, report: ContainerReport) -> bool:
+    """What does not stay up while something it depends on is away is not to blame, and no other node would do better:
+    it waits there as it would after a failover. Not within a deployment, which judges for itself.
+    """
+    project = draft.get(Project, replica.id.project)
+    found = dependencies.unmet(draft, replica.id, old.revision, node=old.node)
+    if found is None or replica.outgoing is not None or project is None or project.deployment:
+        return False
+    held = msgspec.structs.replace(replica, wanted=None, outgoing=assigning.end(draft, replica.id, old), remap=True)
+    draft.put(held)
+    placed = assigning.choose(
+        draft, held, fixed_required=False, stay=old.node, prefer=old.ports, among=frozenset({old.node})
+    )
+    if isinstance(placed, Unplaced):
+        draft.put(replica)
+        return False
+    assigning.assign(draft, held, placed, hold=True, awaits=found.text)
+    draft.event(
+        "replica.held",
+        f"{replica.id} gave up on {old.node} ({report.reason[:200]}); it {found.text}",
+        cause=replica.cause,
+        project=replica.id.project,
+        replica=str(replica.id),
+        node=old.node,
+    )
+    return True
 
 
 def _give_up(draft: Draft, replica: Replica, report: ContainerReport, why: str) -> None:

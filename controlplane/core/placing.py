@@ -201,7 +201,8 @@ def failure_of(step: Step, wanted: Assignment, spec: ServiceSpec) -> str:
         failed = failed or (wanted.state == "stopped" and wanted.exit_code not in (0, None))
     if not failed:
         return ""
-    return f"{step.replica} failed on {wanted.node}: {wanted.reason or wanted.health}"
+    again = f"restarted {wanted.restarts} times" if wanted.restarts else wanted.health
+    return f"{step.replica} failed on {wanted.node}: {wanted.reason or again}"
 
 
 def _saying(wanted: Assignment) -> str:

@@ -144,8 +144,8 @@ class Safety:
         self.running.look_again(key)
 
     def _check_former(self, new: Replica, old: Replica | None) -> None:
-        """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more, unless
-        its service may go back to it (`x-rope.on_return`).
+        """A successor of an assignment on a lost node takes its place; nothing of the old one is wanted any more, but
+        where its service may go back to it (`x-rope.on_return`).
         """
         former = old.wanted if old is not None else None
         if former is None or former.state != "interrupted" or new.wanted is None or new.wanted.epoch == former.epoch:

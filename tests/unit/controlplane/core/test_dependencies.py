@@ -155,6 +155,33 @@ def test_a_chain_goes_where_all_of_it_fits() -> None:
     assert len(nodes(world)) == 1
 
 
+def test_what_crashes_while_its_dependency_is_away_waits_for_it_and_is_not_given_up() -> None:
+    world = World(NODES)
+    db = a_service("db", image="db:1", health=CHECK, ports=())
+    api = a_service("api", image="api:1", health=CHECK, depends_on={"db": HEALTHY})
+    deployed(world, db, api)
+    world.run(10)
+    for agent in world.agents.values():
+        agent.fails["api:1"] = "no database"
+        for container in agent.running.values():
+            if container.want.service == "db":
+                container.health = "unhealthy"
+            else:
+                container.state = "failed"
+    world.until(lambda: any(e.kind == "replica.held" for e in world.events))
+    world.run(ORDER_WAIT_S + 60)
+    replica = by_service(world)["api"]
+    assert not replica.failed and replica.moves == 0 and replica.wanted is not None
+    assert sum(e.kind == "replica.held" for e in world.events) == 2, "after two minutes it was tried once more"
+    for agent in world.agents.values():
+        agent.fails.clear()
+        for container in agent.running.values():
+            container.health = "healthy"
+    world.until(lambda: by_service(world)["api"].state == "running", 5)
+    (node,) = nodes(world)
+    assert by_service(world)["api"].wanted.node == node  # type: ignore[union-attr]
+
+
 # -- deployments ----------------------------------------------------------------------------------------------------
 
 
