@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from composefile.errors import Fault, Findings, Mark, printable, quoted
-from composefile.rules import Rules, nearest
+from composefile.rules import NO_PERMISSION, Rules, nearest
 from composefile.yamltext import Listing, Mapping, Node, Scalar
 from protocol.api import Problem
 
@@ -229,7 +229,7 @@ def _admit(field: Field, rules: Rules) -> bool:
         case "warning":
             field.warn(f"ignored: {rule.text}", rule.fix)
         case "permission":
-            field.error(f"needs permission, which this release cannot give: {rule.text}", rule.fix)
+            field.error(f"{NO_PERMISSION}: {rule.text}", rule.fix)
         case "refused":
             field.error(rule.text if rule.text.startswith("not supported") else f"not supported: {rule.text}", rule.fix)
     return False

@@ -84,7 +84,7 @@ HEALTHCHECK: Rules = {
     "retries": supported("3 unless given"),
     "start_period": supported("0s unless given"),
     "disable": supported("true = no check, not even the image's"),
-    "start_interval": not_yet("Use interval."),
+    "start_interval": ignored("health is checked every interval from the start", "Use interval."),
 }
 
 PORT: Rules = {
@@ -104,7 +104,7 @@ VOLUME: Rules = {
     "source": supported("a declared volume, or an absolute path"),
     "target": supported("an absolute path in the container; required"),
     "read_only": supported("true or false"),
-    "tmpfs": supported("size"),
+    "tmpfs": supported("size and mode"),
     "bind": refused("bind mounts have no further options here", "Remove it; make the path on the node first."),
     "volume": refused("volumes have no further options here"),
     "consistency": refused("nodes run Linux"),
@@ -113,7 +113,22 @@ VOLUME: Rules = {
 
 VOLUME_TMPFS: Rules = {
     "size": supported("bytes, or 64m"),
-    "mode": not_yet(),
+    "mode": supported("permissions in octal, as 1777"),
+}
+
+ULIMIT: Rules = {"soft": supported("a number; -1 = no limit"), "hard": supported("a number; -1 = no limit")}
+
+LOGGING: Rules = {
+    "driver": supported("json-file (unless given), local or none"),
+    "options": supported("max-size and max-file"),
+}
+
+LOG_OPTIONS: Rules = {
+    "max-size": supported("of each file, 1k to 1g; 10m unless given"),
+    "max-file": supported("1 to 20; 3 unless given"),
+    "compress": ignored("the engine decides"),
+    "mode": ignored("the engine decides"),
+    "tag": ignored("lines are known by replica"),
 }
 
 ENV_FILE: Rules = {
@@ -237,6 +252,9 @@ TABLES: dict[str, Rules] = {
     "ports[] (long form)": PORT,
     "volumes[] (long form)": VOLUME,
     "volumes[].tmpfs": VOLUME_TMPFS,
+    "ulimits.NAME": ULIMIT,
+    "logging": LOGGING,
+    "logging.options": LOG_OPTIONS,
     "env_file[] (long form)": ENV_FILE,
     "extends": EXTENDS,
     "include[] (long form)": INCLUDE,

@@ -6,6 +6,7 @@ is not here is unknown. Called by `service`, `read` and the documentation (`mark
 
 from composefile import inner
 from composefile.rules import Rule, Rules, by_rope, ignored, not_yet, permission, refused, supported
+from protocol.options import SYSCTLS, ULIMITS
 
 _NO_HOST = "Remove it; containers here are kept apart from their node."
 _IN_DEPLOY_LIMITS = "Use deploy.resources.limits.{}."
@@ -27,7 +28,7 @@ SERVICE: Rules = {
         "short and long form: named volumes declared at top level, anonymous volumes, tmpfs, and absolute paths below "
         "the agent's --bind-root. A volume lives on one node and holds its replica there"
     ),
-    "tmpfs": supported("text or list; option `size=`"),
+    "tmpfs": supported("text or list; options `size=` and `mode=`"),
     "networks": supported("list, or map with `aliases`; the project's own networks"),
     "healthcheck": supported("Docker's own; interval 30s, timeout 30s, retries 3 unless given; the agent heals by it"),
     "depends_on": supported("list, or map with condition, required and restart; order of start and stop"),
@@ -46,6 +47,25 @@ SERVICE: Rules = {
     "labels": supported("map or list; names under `ropeteam.` are ours"),
     "stop_signal": supported("a name or number, as SIGTERM"),
     "stop_grace_period": supported("a duration, as 1m30s; 10s unless given"),
+    "cap_drop": supported("list of capabilities, or ALL; NET_RAW is always dropped"),
+    "cap_add": supported(
+        "to keep some of what cap_drop: [ALL] takes: capabilities that Docker gives by default; others need permission"
+    ),
+    "security_opt": supported("no-new-privileges:true only, which is always on; others need permission"),
+    "dns": supported("addresses, text or list"),
+    "dns_opt": supported("options of resolv.conf"),
+    "dns_search": supported("domains, text or list"),
+    "extra_hosts": supported("`name=address` or `name:address`, list or map"),
+    "group_add": supported("names or numbers"),
+    "shm_size": supported("bytes, or 128m"),
+    "sysctls": supported(
+        "map or list; settings that each container has for itself and that are safe for the node: "
+        + ", ".join(f"`{name}`" for name in sorted(SYSCTLS))
+    ),
+    "ulimits": supported(
+        "a number, or soft and hard, of " + ", ".join(f"`{name}`" for name in sorted(ULIMITS)) + "; -1 = no limit"
+    ),
+    "logging": supported("driver json-file, local or none, with max-size and max-file; 3 files of 10m unless given"),
     "env_file": by_rope("a path, or a list of paths and of mappings with path, required and format"),
     "label_file": by_rope("a path, or a list of paths"),
     "profiles": by_rope("list; the service is deployed with --profile or COMPOSE_PROFILES only"),
@@ -66,8 +86,6 @@ SERVICE: Rules = {
     "userns_mode": permission("turns the node's user namespace off", _NO_HOST),
     "uts": permission("shares the node's host name", "Remove it; use hostname:."),
     "cgroup": permission("shares the node's control groups", _NO_HOST),
-    "cap_add": permission("adds rights on the node's kernel", _NO_HOST),
-    "security_opt": permission("changes the node's protection of the container", _NO_HOST),
     "devices": permission("gives the container devices of the node", _NO_HOST),
     "runtime": permission("chooses how the node isolates the container", _NO_HOST),
     "use_api_socket": permission("gives the container the Docker Engine of the node", _NO_HOST),
@@ -75,16 +93,6 @@ SERVICE: Rules = {
     "annotations": not_yet("Use labels: where the image reads them."),
     "configs": not_yet("Put the file into the image, or mount it from below a --bind-root."),
     "secrets": not_yet("Put the file below a --bind-root, or use environment:."),
-    "group_add": not_yet("Use user: uid:gid."),
-    "cap_drop": not_yet(),
-    "sysctls": not_yet("Remove it, or set it on the node."),
-    "ulimits": not_yet("Remove it, or set default-ulimits in the node's Docker configuration."),
-    "shm_size": not_yet("Mount a tmpfs of that size at /dev/shm."),
-    "extra_hosts": not_yet("Use a name that DNS knows."),
-    "dns": not_yet("Remove it, or set dns in the node's Docker configuration."),
-    "dns_opt": not_yet("Remove it, or set dns-opts in the node's Docker configuration."),
-    "dns_search": not_yet("Remove it, or set dns-search in the node's Docker configuration."),
-    "logging": not_yet("Remove it, or set log-driver in the node's Docker configuration."),
     "platform": not_yet("Use deploy.placement.constraints: node.platform.arch == amd64."),
     "tty": not_yet(),
     "stdin_open": not_yet(),

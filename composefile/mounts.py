@@ -4,6 +4,7 @@ Called by `service`.
 """
 
 import posixpath
+import re
 
 import msgspec
 
@@ -16,6 +17,7 @@ from protocol.spec import Mount
 
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 _ABSOLUTE = "Use an absolute path below one of the agent's --bind-root directories."
+_MODE = re.compile(r"(?:0o)?[0-7]{3,5}")
 _MODES = {
     "z": "relabelling (SELinux)",
     "Z": "relabelling (SELinux)",
@@ -76,7 +78,7 @@ def _read_long(field: Field) -> Mount | None:
     for needed in ("type", "target"):
         if not entries.has(needed):
             field.error(f"a mount needs {needed}", f"Add {needed}:.")
-    size = entries.read("tmpfs", _tmpfs_size, 0)
+    size, mode = entries.read("tmpfs", _tmpfs_options, (0, 0))
     if entries.has("tmpfs") and kind in ("volume", "bind"):
         field.error(f"tmpfs: belongs to type: tmpfs, not to type: {kind}", "Remove it.")
     if not target:
@@ -90,7 +92,7 @@ def _read_long(field: Field) -> Mount | None:
         case "tmpfs":
             if entries.has("source"):
                 field.error("a tmpfs has no source", "Remove source.")
-            return Mount(kind="tmpfs", target=target, read_only=read_only, size=size)
+            return Mount(kind="tmpfs", target=target, read_only=read_only, size=size, mode=mode)
         case _:
             return None
 
@@ -102,8 +104,17 @@ def _bind(field: Field, entries: Entries, target: str, read_only: bool) -> Mount
     return Mount(kind="bind", source=source, target=target, read_only=read_only) if source else None
 
 
-def _tmpfs_size(field: Field) -> int:
-    return field.entries(inner.VOLUME_TMPFS).read("size", read_size, 0)
+def _tmpfs_options(field: Field) -> tuple[int, int]:
+    entries = field.entries(inner.VOLUME_TMPFS)
+    return entries.read("size", read_size, 0), entries.read("mode", _mode, 0)
+
+
+def _mode(field: Field) -> int:
+    """Permissions written in octal: 1777, 0o755, "0755"."""
+    value = field.written()
+    if not _MODE.fullmatch(value):
+        raise field.fault(f"{quoted(value)} are no permissions", 'Write them in octal: "1777".')
+    return int(value.removeprefix("0o"), 8)
 
 
 def _host_path(field: Field, text: str) -> str:
@@ -140,7 +151,7 @@ def _volume(field: Field, text: str) -> str:
 
 
 def read_tmpfs(field: Field) -> tuple[Mount, ...]:
-    """`tmpfs:` as text or list, `/path[:size=64m]`."""
+    """`tmpfs:` as text or list, `/path[:size=64m,mode=1777]`."""
     items = (field,) if field.is_scalar else tuple(field.items())
     mounts = (item.collect(_read_tmpfs, None) for item in items)
     return tuple(mount for mount in mounts if mount is not None)
@@ -148,13 +159,17 @@ def read_tmpfs(field: Field) -> tuple[Mount, ...]:
 
 def _read_tmpfs(field: Field) -> Mount:
     path, _, options = field.text().partition(":")
-    size, read_only = 0, False
+    size, mode, read_only = 0, 0, False
     for option in options.split(",") if options else ():
         name, _, value = option.partition("=")
         if name == "size":
             size = read_size(field.with_text(value))
+        elif name == "mode":
+            mode = _mode(field.with_text(value))
         elif option in ("ro", "rw"):
             read_only = option == "ro"
         else:
-            raise field.fault(f"not supported: the tmpfs option {quoted(option)}", "Remove it; only size= is taken.")
-    return Mount(kind="tmpfs", target=_target(field, path), read_only=read_only, size=size)
+            raise field.fault(
+                f"not supported: the tmpfs option {quoted(option)}", "Remove it; size= and mode= are taken."
+            )
+    return Mount(kind="tmpfs", target=_target(field, path), read_only=read_only, size=size, mode=mode)

@@ -12,6 +12,7 @@ import msgspec
 KeyClass = Literal["supported", "permission", "warning", "refused"]
 
 NOT_YET = "not supported yet"
+NO_PERMISSION = "needs permission, which this release cannot give"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

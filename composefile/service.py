@@ -13,6 +13,7 @@ from composefile.health import read_health
 from composefile.images import read_image
 from composefile.mounts import read_tmpfs, read_volumes
 from composefile.networks import DEFAULT, read_used
+from composefile.options import read_options
 from composefile.references import read_depends_on
 from composefile.rope import RopeOptions, merge_rope, read_rope, to_placement
 from composefile.values import read_environment, read_labels, read_words
@@ -71,6 +72,7 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         resources=deploy.resources,
         placement=to_placement(deploy.placing, rope),
         movable=rope.movable,
+        options=read_options(entries),
         update=deploy.update,
         rollback=deploy.rollback,
         canary=rope.canary,

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from protocol.names import ReplicaId
+from protocol.options import ContainerOptions
 
 Protocol = Literal["tcp", "udp"]
 Strategy = Literal["least_loaded", "labels", "affinity"]
@@ -64,6 +65,8 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     read_only: bool = False
     size: int = 0
+    mode: int = 0
+    """Permissions of a tmpfs; 0 = Docker's default."""
 
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -211,6 +214,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """`x-rope.port: strict`: a fixed host port is required on failover too, never remapped."""
     drain_wait_s: float = 2.0
     """Seconds between the withdrawal of the address and the stop signal (`x-rope.drain_wait`)."""
+    options: ContainerOptions = ContainerOptions()
 
     @property
     def cpus(self) -> float:

@@ -1,7 +1,7 @@
 """The body of `POST /containers/create`, built from a specification field by field. Pure.
 
 Deny by default (DESIGN §8): the structs below have only the options a replica may have, so nothing else can be asked
-for: no privileges, host namespaces, devices, sysctls or volume drivers. Checks again what the Center should have
+for: no privileges, host namespaces, devices or volume drivers. Checks again what the Center should have
 checked. Used by `LocalDocker.create`.
 """
 
@@ -12,10 +12,12 @@ from collections.abc import Mapping
 import msgspec
 
 from nodeagent.core.container import DockerFault
+from nodeagent.docker import options
 from nodeagent.docker.reference import parse_pinned
 from nodeagent.docker.text import clean
 from nodeagent.hostports import is_address
 from protocol import names
+from protocol.options import Logging
 from protocol.spec import DesiredReplica, HealthCheck, Mount, PortLease, ServiceSpec, container_fingerprint
 
 PIDS_MAX = 512
@@ -86,6 +88,14 @@ class HealthBody(_Body, frozen=True, kw_only=True, omit_defaults=True):
     retries: int = 0
 
 
+class UlimitBody(_Body, frozen=True, kw_only=True):
+    """One resource limit."""
+
+    name: str
+    soft: int
+    hard: int
+
+
 class HostConfig(_Body, frozen=True, kw_only=True):
     """What the host grants a container."""
 
@@ -102,7 +112,16 @@ class HostConfig(_Body, frozen=True, kw_only=True):
     restart_policy: RestartPolicy = RestartPolicy()
     log_config: LogConfig = LogConfig()
     cap_drop: tuple[str, ...] = ("NET_RAW",)
+    cap_add: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ("no-new-privileges:true",)
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+    shm_size: int = 0
+    sysctls: dict[str, str] = {}
+    ulimits: tuple[UlimitBody, ...] = ()
 
 
 class Endpoint(_Body, frozen=True, kw_only=True):
@@ -202,6 +221,20 @@ def create_body(
             memory=spec.resources.memory_limit,
             memory_reservation=spec.resources.memory_reserved,
             pids_limit=spec.resources.pids_limit if spec.resources.pids_limit > 0 else PIDS_MAX,
+            log_config=_log_config(spec.options.logging),
+            cap_drop=("NET_RAW", *options.capabilities(spec.options.cap_drop)),
+            cap_add=options.kept_capabilities(spec.options.cap_add),
+            dns=options.addresses(spec.options.dns),
+            dns_options=options.words(spec.options.dns_options),
+            dns_search=options.words(spec.options.dns_search),
+            extra_hosts=options.hosts(spec.options.extra_hosts),
+            group_add=options.words(spec.options.group_add),
+            shm_size=max(0, spec.options.shm_size),
+            sysctls=options.sysctls(spec.options.sysctls),
+            ulimits=tuple(
+                UlimitBody(name=name, soft=limit.soft, hard=limit.hard)
+                for name, limit in options.ulimits(spec.options.ulimits).items()
+            ),
         ),
         networking_config=NetworkingConfig(endpoints_config=dict(known)),
         cmd=spec.command,
@@ -213,6 +246,15 @@ def create_body(
         stop_signal=spec.stop_signal or msgspec.UNSET,
         stop_timeout=max(0, math.ceil(spec.stop_grace_s)),
     )
+
+
+def _log_config(logging: Logging | None) -> LogConfig:
+    if logging is None:
+        return LogConfig()
+    if logging.driver == "none":
+        return LogConfig(type="none", config={})
+    size, files = options.log_limits(logging, LOG_SIZE, LOG_FILES)
+    return LogConfig(type=logging.driver, config={"max-size": size, "max-file": files})
 
 
 def default_hostname(service: str, replica: int) -> str:
@@ -288,10 +330,12 @@ def _mount(want: DesiredReplica, mount: Mount, cluster: str, node: str, bind_pat
 
 
 def _tmpfs_options(mount: Mount) -> str:
-    options = ["ro"] if mount.read_only else []
+    parts = ["ro"] if mount.read_only else []
     if mount.size > 0:
-        options.append(f"size={mount.size}")
-    return ",".join(options)
+        parts.append(f"size={mount.size}")
+    if mount.mode > 0:
+        parts.append(f"mode={mount.mode & 0o7777:o}")
+    return ",".join(parts)
 
 
 def _health(check: HealthCheck) -> HealthBody:

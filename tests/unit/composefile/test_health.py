@@ -42,7 +42,6 @@ def test_none_given() -> None:
         ("{test: a, interval: 5}", "healthcheck.interval"),
         ("{test: a, timeout: 0s}", "healthcheck.timeout"),
         ("{test: a, retries: 0}", "healthcheck.retries"),
-        ("{test: a, start_interval: 1s}", "healthcheck.start_interval"),
         ("{tests: a, test: a}", "healthcheck.tests"),
         ("a", "healthcheck"),
     ],

@@ -62,7 +62,7 @@ def test_the_engines_socket_needs_permission(source: str) -> None:
         "{type: volume, source: data, target: /d, tmpfs: {size: 1m}}",
         "{type: volume, source: data, target: /d, volume: {nocopy: true}}",
         "{type: bind, source: /srv, target: /d, bind: {propagation: shared}}",
-        "{type: tmpfs, target: /d, tmpfs: {mode: 755}}",
+        "{type: tmpfs, target: /d, tmpfs: {mode: rwx}}",
         "7",
         "'other:/d'",
     ],
@@ -82,7 +82,9 @@ def test_tmpfs() -> None:
         Mount(kind="tmpfs", target="/a", size=64 << 20, read_only=True),
         Mount(kind="tmpfs", target="/b"),
     )
-    assert "mode=700" in web_error("tmpfs: '/a:mode=700'").message
+    assert web("tmpfs: '/a:mode=1777,size=1k'").mounts == (Mount(kind="tmpfs", target="/a", size=1024, mode=0o1777),)
+    assert "uid=5" in web_error("tmpfs: '/a:uid=5'").message
+    assert "permissions" in web_error("tmpfs: '/a:mode=9'").message
     assert [p.field for p in errors(service("tmpfs: [a, '/b:size=x']"))] == [
         "services.web.tmpfs[0]",
         "services.web.tmpfs[1]",

@@ -7,6 +7,7 @@ import pytest
 
 from nodeagent.core.container import DockerFault
 from nodeagent.docker.create_body import PIDS_MAX, create_body, default_hostname, endpoints
+from protocol.options import ContainerOptions, Logging, Ulimit
 from protocol.spec import DesiredReplica, HealthCheck, Mount, PortLease, Resources, ServiceSpec, container_fingerprint
 
 IMAGE = "shop/web@sha256:" + "a" * 64
@@ -107,8 +108,73 @@ def test_nothing_dangerous_can_be_asked_for() -> None:
         "RestartPolicy",
         "LogConfig",
         "CapDrop",
+        "CapAdd",
         "SecurityOpt",
+        "Dns",
+        "DnsOptions",
+        "DnsSearch",
+        "ExtraHosts",
+        "GroupAdd",
+        "ShmSize",
+        "Sysctls",
+        "Ulimits",
     }
+
+
+def test_options_reach_docker() -> None:
+    given = ContainerOptions(
+        cap_add=("CHOWN",),
+        cap_drop=("ALL",),
+        dns=("10.0.0.2",),
+        dns_options=("ndots:2",),
+        dns_search=("example.com",),
+        extra_hosts=("db:10.0.0.3", "six:fd00::1"),
+        group_add=("1000", "video"),
+        shm_size=1 << 27,
+        sysctls={"net.core.somaxconn": "1024"},
+        ulimits={"nofile": Ulimit(soft=1024, hard=-1)},
+        logging=Logging(driver="local", size=1 << 20),
+    )
+    host = body(replica(options=given, mounts=(Mount(kind="tmpfs", target="/t", size=5, mode=0o1777),)))["HostConfig"]
+    assert (host["CapAdd"], host["CapDrop"]) == (["CHOWN"], ["NET_RAW", "ALL"])
+    assert (host["Dns"], host["DnsOptions"], host["DnsSearch"]) == (["10.0.0.2"], ["ndots:2"], ["example.com"])
+    assert host["ExtraHosts"] == ["db:10.0.0.3", "six:fd00::1"]
+    assert (host["GroupAdd"], host["ShmSize"]) == (["1000", "video"], 1 << 27)
+    assert host["Sysctls"] == {"net.core.somaxconn": "1024"}
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 1024, "Hard": -1}]
+    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "1048576", "max-file": "3"}}
+    assert host["Tmpfs"] == {"/t": "size=5,mode=1777"}
+
+
+def test_no_log_at_all() -> None:
+    host = body(replica(options=ContainerOptions(logging=Logging(driver="none"))))["HostConfig"]
+    assert host["LogConfig"] == {"Type": "none", "Config": {}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cap_add": ("SYS_ADMIN",)},
+        {"cap_add": ("ALL",)},
+        {"cap_drop": ("a b",)},
+        {"cap_drop": ("lower",)},
+        {"dns": ("ns.example.com",)},
+        {"dns_options": ("",)},
+        {"dns_search": ("a\nb",)},
+        {"extra_hosts": ("db:host-gateway",)},
+        {"extra_hosts": ("10.0.0.1",)},
+        {"group_add": ("x" * 300,)},
+        {"group_add": ("1",) * 65},
+        {"sysctls": {"kernel.core_pattern": "|/x"}},
+        {"sysctls": {"net.core.somaxconn": "1\n2"}},
+        {"ulimits": {"rtprio": Ulimit(soft=1, hard=1)}},
+        {"ulimits": {"nofile": Ulimit(soft=-2, hard=1)}},
+        {"logging": Logging(size=1 << 40)},
+        {"logging": Logging(files=1000)},
+    ],
+)
+def test_options_that_no_replica_may_have(given: dict[str, Any]) -> None:
+    assert refused(replica(options=ContainerOptions(**given)))
 
 
 def test_an_empty_entrypoint_drops_the_images() -> None:
