@@ -273,3 +273,15 @@ def test_an_alarm_shows_the_last_lines_it_came_with(rope: Rope, api: FakeApi) ->
     lines = rope("events").out.splitlines()
     assert [line.strip() for line in lines[2:]] == ["| no database\\x1b[31m", "| bye"]
     assert len(lines) == 4 and "\x1b" not in "".join(lines)
+
+
+def test_inspect_shows_a_replica_with_what_the_journal_says_of_it(rope: Rope, api: FakeApi) -> None:
+    api.on("GET projects/shop", project())
+    alarm = event(3, "shop/web/1 is given up", kind="alarm", replica="shop/web/1", data={"log_tail": ["bye"]})
+    api.on("GET events", Page(events=(event(2, replica="shop/web/2"), alarm), next_after=3))
+    ran = rope("inspect", "replica/shop/web/1")
+    shown = json.loads(ran.out)
+    assert shown["replica"]["replica"] == 1
+    assert [(e["seq"], e["data"]["log_tail"]) for e in shown["events"]] == [(3, ["bye"])]
+    assert rope("inspect", "replica/shop/web/9").code == Exit.NOT_FOUND
+    assert rope("inspect", "replica/shop").code == Exit.USAGE
