@@ -30,6 +30,10 @@ class Readings(Protocol):
     @property
     def load(self) -> float: ...
     @property
+    def net_in_kb(self) -> float: ...
+    @property
+    def net_out_kb(self) -> float: ...
+    @property
     def ports(self) -> tuple[int, ...]: ...
     @property
     def usage(self) -> Mapping[str, Usage]: ...
@@ -52,4 +56,6 @@ def make_heartbeat(
         ports=readings.ports[:PORTS_MAX],
         containers=state.voice.beats(readings.usage, wall),
         revision=revision,
+        net_in_kb=readings.net_in_kb,
+        net_out_kb=readings.net_out_kb,
     )

@@ -7,8 +7,10 @@ others go on; when the disk hangs, so do its own. Decides nothing. Made and run 
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import psutil  # type: ignore[import-untyped]  # it has no types, and its stubs are one more dependency
@@ -32,10 +34,22 @@ _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
 
 
+_INNER = ("lo", "veth", "docker", "br-", "virbr", "cni", "flannel")
+"""Names of interfaces inside the machine begin so."""
+
+
+class Traffic(NamedTuple):
+    """Bytes so far. `at`: monotonic seconds."""
+
+    at: float
+    received: int
+    sent: int
+
+
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """The latest figures. `cpu_percent` of the whole machine, `load` over one minute, `disk_…` of Docker's disk,
-    memory in MiB, disk in GiB, 0 = not known yet. `ports`: something listens there, within the lease range or below,
-    sorted. `usage`: container id -> what it uses, only of running containers that Docker answered for.
+    memory in MiB, disk in GiB, network in KiB/s, 0 = not known yet. `ports`: something listens there, within the lease
+    range or below, sorted. `usage`: container id -> what it uses, only of running containers that Docker answered for.
     """
 
     cpu_percent: float = 0.0
@@ -44,6 +58,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     mem_total_mb: float = 0.0
     disk_free_gb: float = 0.0
     disk_total_gb: float = 0.0
+    net_in_kb: float = 0.0
+    net_out_kb: float = 0.0
     ports: tuple[int, ...] = ()
     usage: dict[str, Usage] = {}
 
@@ -71,6 +87,7 @@ class Meters:
         self._ports = (port_from, port_to)
         self._period_s = period_s
         self._cpu = _cpu_times()
+        self._net = _traffic()
 
     async def run(self) -> None:
         """Gather until cancelled."""
@@ -101,7 +118,8 @@ class Meters:
 
     async def _gather_machine(self) -> None:
         # In a thread: the kernel's tables may be long.
-        memory, load, ports, cpu = await asyncio.to_thread(self._read_machine)
+        memory, load, ports, cpu, net = await asyncio.to_thread(self._read_machine)
+        before, self._net = self._net, net
         self.latest = msgspec.structs.replace(
             self.latest,
             cpu_percent=cpu_percent(self._cpu, cpu),
@@ -109,12 +127,20 @@ class Meters:
             mem_free_mb=round(memory[0] / _MIB, 1),
             mem_total_mb=memory[1] / _MIB,
             ports=ports,
+            net_in_kb=rate_kb(before.received, net.received, net.at - before.at),
+            net_out_kb=rate_kb(before.sent, net.sent, net.at - before.at),
         )
         self._cpu = cpu
 
-    def _read_machine(self) -> tuple[tuple[int, int], float, tuple[int, ...], tuple[float, float]]:
+    def _read_machine(self) -> tuple[tuple[int, int], float, tuple[int, ...], tuple[float, float], Traffic]:
         memory = psutil.virtual_memory()
-        return (memory.available, memory.total), os.getloadavg()[0], listening_ports(*self._ports), _cpu_times()
+        return (
+            (memory.available, memory.total),
+            os.getloadavg()[0],
+            listening_ports(*self._ports),
+            _cpu_times(),
+            _traffic(),
+        )
 
     async def _gather_disk(self) -> None:
         # Without a deadline: a thread cannot be cancelled, and a new one at each period would pile up.
@@ -150,6 +176,18 @@ def cpu_percent(before: tuple[float, float], after: tuple[float, float]) -> floa
     """Percent of the whole machine that was busy between two readings of (busy seconds, all seconds)."""
     busy, whole = after[0] - before[0], after[1] - before[1]
     return round(min(100.0, max(0.0, busy / whole * 100)), 1) if whole > 0 else 0.0
+
+
+def rate_kb(before: int, after: int, elapsed_s: float) -> float:
+    """KiB a second between two counts of bytes; 0 when a counter went back."""
+    return round(max(0, after - before) / 1024 / elapsed_s, 1) if elapsed_s > 0 else 0.0
+
+
+def _traffic() -> Traffic:
+    """Of the machine's own interfaces: what passes bridges and their ends would be counted twice or three times."""
+    found = psutil.net_io_counters(pernic=True)
+    own = [count for name, count in found.items() if not name.startswith(_INNER)]
+    return Traffic(time.monotonic(), sum(c.bytes_recv for c in own), sum(c.bytes_sent for c in own))
 
 
 def _cpu_times() -> tuple[float, float]:

@@ -24,6 +24,7 @@ from protocol import handshake
 from protocol.codec import FRAME_MAX, ProtocolError, UnknownTag, decode_from_center, encode
 from protocol.messages import (
     STREAMS_SINCE,
+    Beat,
     Challenge,
     ComeBack,
     FromAgent,
@@ -115,6 +116,10 @@ class Session:
         self._silence_s = silence_s
         self._period_s = 5.0
         self._welcomed = asyncio.Event()
+        self._asked = (0, 0.0)
+        """The last heartbeat, and when it was put on the lane …"""
+        self._answer_s = 0.0
+        """… and how long it took until the answer to one came, last."""
         self._come_back_s: float | None = None
         self._removed = False
 
@@ -173,6 +178,8 @@ class Session:
                         self._streams.welcomed()
                     self._period_s = min(max(heartbeat_s, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
                     self._welcomed.set()
+                case Beat(seq=seq) if seq == self._asked[0]:
+                    self._answer_s = asyncio.get_running_loop().time() - self._asked[1]
                 case ComeBack(after_s=after_s):
                     self._come_back_s = after_s
                 case Removed():
@@ -191,8 +198,13 @@ class Session:
         await self._welcomed.wait()
         for count in itertools.count():
             seq, pulse = divmod(count, PULSES + 1)
-            self.outbox.put(Pulse() if pulse else self._heartbeat(seq + 1))
+            self.outbox.put(Pulse() if pulse else self._timed(self._heartbeat(seq + 1)))
             await asyncio.sleep(beat_s(self._period_s / (PULSES + 1)))
+
+    def _timed(self, heartbeat: Heartbeat) -> Heartbeat:
+        """With how long the answer to the one before took; from now on this one's is waited for."""
+        self._asked = (heartbeat.seq, asyncio.get_running_loop().time())
+        return msgspec.structs.replace(heartbeat, answer_ms=round(self._answer_s * 1000, 1))
 
     async def _receive(self) -> FromCenter:
         try:

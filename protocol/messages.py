@@ -165,6 +165,8 @@ class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
     net_in_kb: float = 0.0
     """KiB/s received by the machine's own interfaces, without loopback and bridges; `net_out_kb` sent."""
     net_out_kb: float = 0.0
+    answer_ms: float = 0.0
+    """How long the Center's answer to the last heartbeat took: the line both ways, and both processes."""
 
 
 class Pulse(Wire, frozen=True, kw_only=True):

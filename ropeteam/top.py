@@ -24,7 +24,7 @@ from ropeteam.stream import lost
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-NODE_COLUMNS = ("NODE", "STATE", "REPLICAS", "CPU", "LOAD", "MEM", "DISK", "NET IN", "NET OUT")
+NODE_COLUMNS = ("NODE", "STATE", "REPLICAS", "CPU", "LOAD", "MEM", "DISK", "NET IN", "NET OUT", "ANSWER")
 USE_COLUMNS = ("{}", "REPLICAS", "CPU", "MEM", "NET IN", "NET OUT")
 KEYS = {"c": "cpu", "m": "mem", "d": "disk", "n": "net", "a": "name"}
 KEY_LOOK_S = 0.2
@@ -122,6 +122,7 @@ def _node(node: NodeUse) -> Row:
             "-" if disk is None else f"{size(disk * 1024)} / {size(node.disk_total_gb * 1024)}",
             rate(node.net_in_kb),
             rate(node.net_out_kb),
+            "-" if node.answer_ms is None else f"{node.answer_ms:.0f} ms",
         ),
         by={
             "cpu": node.cpu or 0.0,

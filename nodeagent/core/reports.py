@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from nodeagent.core.container import Container
+from nodeagent.core.container import Container, Usage
 from nodeagent.core.replica import Assignment, exit_reason
 from nodeagent.core.steps import Create, Remove, Restart, Start, Stop
 from protocol.messages import ContainerBeat, ContainerRef, ContainerReport, Health, ReasonCode, ReplicaState
@@ -174,7 +174,7 @@ def up_seconds(item: Assignment, wall: float) -> float:
     return round(max(0.0, wall - item.have.started_at), 1)
 
 
-def beat_of(report: ContainerReport, up_s: float, cpu_percent: float, memory: int) -> ContainerBeat:
+def beat_of(report: ContainerReport, up_s: float, used: Usage) -> ContainerBeat:
     """One line of a heartbeat."""
     return ContainerBeat(
         project_code=report.project,
@@ -184,8 +184,10 @@ def beat_of(report: ContainerReport, up_s: float, cpu_percent: float, memory: in
         status=report.state,
         health=report.health,
         uptime=uptime_text(up_s) if report.state == "running" else "",
-        cpu_usage=round(cpu_percent, 1),
-        mem_mb=round(memory / 2**20, 1),
+        cpu_usage=round(used.cpu_percent, 1),
+        mem_mb=round(used.memory / 2**20, 1),
+        net_in_kb=round(used.net_in / 1024, 1),
+        net_out_kb=round(used.net_out / 1024, 1),
     )
 
 

@@ -20,6 +20,9 @@ COALESCE_S = 0.05
 BEAT_BYTES_MAX = 40 * 1024
 """Encoded bytes of container lines in a heartbeat."""
 
+UNKNOWN = Usage(cpu_percent=0.0, memory=0)
+"""A container whose figures are not known is said to use nothing."""
+
 Items = Mapping[ContainerRef, Assignment]
 
 
@@ -103,13 +106,8 @@ class Voice:
         size = 0
         for report in self._reports.current():
             item = self._items.get(_ref(report))
-            used = usage.get(report.container_id)
-            line = beat_of(
-                report,
-                up_seconds(item, wall) if item is not None else 0.0,
-                used.cpu_percent if used else 0.0,
-                used.memory if used else 0,
-            )
+            used = usage.get(report.container_id, UNKNOWN)
+            line = beat_of(report, up_seconds(item, wall) if item is not None else 0.0, used)
             size += len(msgspec.json.encode(line)) + 1
             if size > BEAT_BYTES_MAX:
                 break

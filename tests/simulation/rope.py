@@ -64,6 +64,8 @@ class Readings(NamedTuple):
     mem_total_mb: float = 16_384.0
     disk_total_gb: float = 100.0
     load: float = 0.1
+    net_in_kb: float = 0.0
+    net_out_kb: float = 0.0
     usage: Mapping[str, Usage] = {}
 
 

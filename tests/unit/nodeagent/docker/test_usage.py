@@ -35,6 +35,20 @@ def test_a_restart_or_the_same_sample_again_is_no_use() -> None:
     assert samples.usage("a", stats(2, 1)).cpu_percent == 0.0
 
 
+def test_network_is_bytes_a_second_over_all_interfaces() -> None:
+    samples = Samples()
+
+    def traffic(second: float, *counts: tuple[int, int]) -> Stats:
+        networks = {f"eth{n}": {"rx_bytes": rx, "tx_bytes": tx} for n, (rx, tx) in enumerate(counts)}
+        whole = msgspec.json.decode(msgspec.json.encode(stats(second, 1)))
+        return msgspec.json.decode(msgspec.json.encode({**whole, "networks": networks}), type=Stats)
+
+    assert samples.usage("a", traffic(1, (1000, 10), (500, 5))).net_in == 0
+    seen = samples.usage("a", traffic(6, (6000, 1010), (1500, 5)))
+    assert (seen.net_in, seen.net_out) == (1200, 200)
+    assert samples.usage("a", traffic(7, (10, 10))).net_in == 0, "it was started again"
+
+
 def test_a_forgotten_container_starts_anew() -> None:
     samples = Samples()
     samples.usage("a", stats(1, 100))
