@@ -11,6 +11,7 @@ from ropeteam.commands import (
     nodes,
     operating,
     processes,
+    releasing,
     shell,
     signing,
     tokens,
@@ -57,6 +58,7 @@ for command in (
     looking.ls,
     looking.ps,
     looking.events,
+    releasing.history,
     watching.logs,
     watching.top,
     execing.exec_command,
@@ -74,5 +76,7 @@ for command in (
     rope.add_command(command)
 
 nodes.node.add_command(nodes.nodes, "ls")
+for verb in (releasing.pause, releasing.resume, releasing.cancel, releasing.promote, releasing.abort):
+    deploying.deploy.add_command(verb)
 attach(rope, {"project": Known("project", "projects")})
 attach(nodes.node, {"name": Known("node", "nodes")})

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from protocol.api import EventView, NodeTask, NodeView, PlanStep, ProjectView, ReplicaView
+from protocol.api import (
+    DrainPlan,
+    EventView,
+    HistoryEntry,
+    NodeTask,
+    NodeView,
+    PlanStep,
+    ProjectView,
+    ReleasePlan,
+    ReplicaView,
+)
 
 NODE_COLUMNS = ("NODE", "STATE", "ADDRESS", "REPLICAS", "CPU", "MEM FREE", "DISK FREE", "SEEN", "LABELS")
 NODE_TASK_COLUMNS = ("REPLICA", "STATE", "HEALTH", "UPTIME", "CPU", "MEM", "EPOCH")
@@ -15,6 +25,10 @@ PLAN_COLUMNS = ("REPLICA", "ACTION", "NODE", "FROM", "REASON")
 def node_state(node: NodeView) -> str:
     """State with what stands beside it: held, draining, unschedulable."""
     more = [word for word, said in (("held", node.held), ("draining", node.draining)) if said]
+    if node.drain is not None:
+        more[-1] = {"done": "drained", "late": "drain over its deadline"}.get(
+            node.drain.state, f"draining, {node.drain.moved} of {node.drain.total} moved"
+        )
     if node.unschedulable:
         more.append(node.unschedulable)
     return node.state + (f" ({', '.join(more)})" if more else "")
@@ -93,6 +107,61 @@ def addresses(replica: ReplicaView) -> list[str]:
 def plan_row(step: PlanStep) -> tuple[str, ...]:
     """A line of `rope plan`."""
     return (f"{step.service}/{step.replica}", step.action, step.node or "-", step.from_node or "", step.reason)
+
+
+def drain_lines(node: NodeView) -> Iterator[str]:
+    """How far a drain is: what moves, what stays and why, until when."""
+    drain = node.drain
+    if drain is None:
+        yield f"{node.name} is not being drained"
+        return
+    if not drain.total and not drain.blockers:
+        yield f"{node.name} takes no new work; it has no replicas"
+        return
+    until = f", until {drain.deadline}" if drain.deadline else ""
+    stays = f", {_counted(len(drain.blockers), 'stays', 'stay')}" if drain.blockers else ""
+    moves = _counted(len(drain.left), "replica moves", "replicas move")
+    yield f"{node.name} is being drained: {moves}{stays}{until}"
+    for blocker in drain.blockers:
+        yield f"  {blocker.replica} stays on {node.name}: {blocker.reason}"
+    yield f"Watch it: rope node show {node.name}, rope events -f --node {node.name}"
+
+
+def drain_plan_lines(plan: DrainPlan) -> Iterator[str]:
+    """What a drain would do."""
+    for move in plan.moves:
+        yield f"{move.replica}  {plan.node} -> {move.to or '-'}  {move.reason}".rstrip()
+    for blocker in plan.blockers:
+        yield f"{blocker.replica}  stays: {blocker.reason}"
+    if not plan.moves and not plan.blockers:
+        yield f"{plan.node} has no replicas"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def release_line(release: ReleasePlan) -> str:
+    """How a service would be released, below a plan."""
+    at_once = f"{release.parallelism} at a time" if release.release != "blue_green" else "the whole set at once"
+    canaries = f", {release.canaries} as canary first" if release.canaries else ""
+    return (
+        f"{release.service}: {release.release.replace('_', '-')}, {release.order} ({release.order_why}), {at_once}"
+        f"{canaries}, monitor {release.monitor_s:g} s, on failure {release.failure_action}"
+    )
+
+
+def history_lines(entry: HistoryEntry) -> Iterator[str]:
+    """A deployment in `rope history`: one line, then what it changed."""
+    at = moment(entry.started_at or entry.created_at).astimezone()
+    took = f" in {entry.took_s:.1f} s" if entry.took_s is not None else ""
+    told = f": {entry.reason}" if entry.reason else ""
+    yield (
+        f"{entry.deployment:<5} {at:%Y-%m-%d %H:%M:%S}  {entry.kind:<8} revision {entry.revision:<4} "
+        f"{entry.state}{took}  by {entry.actor}{told}"
+    )
+    for change in entry.changes:
+        yield f"      {change.field}: {change.before or '-'} -> {change.after or '-'}"
 
 
 def plan_ranking(step: PlanStep) -> Iterator[str]:

@@ -81,7 +81,7 @@ def plan(
         context.exit(Exit.CHANGES)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @_from_files
 @_strategic
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also when replicas are to be stopped.")
@@ -94,8 +94,11 @@ def deploy(
 ) -> None:
     """Make the project be as the Compose file says, and wait until it is.
 
-    On a terminal it asks first when replicas are to be stopped. Ctrl-C stops the waiting, not the deployment.
+    On a terminal it asks first when replicas are to be stopped. Ctrl-C stops the waiting, not the deployment. The
+    commands below steer a deployment that is under way.
     """
+    if context.invoked_subcommand is not None:
+        return
     how = {name: given.pop(name) for name in ("detach", "timeout")}
     composed = _compose(given)
     if dry_run:
@@ -157,7 +160,7 @@ def _print(composed: "Composed") -> None:
 def _show_plan(context: click.Context, composed: "Composed", strategy: str | None, form: Format) -> bool:
     """Print the plan; True when a deploy would change nothing."""
     from ropeteam.complaint import warnings
-    from ropeteam.rows import PLAN_COLUMNS, plan_ranking, plan_row
+    from ropeteam.rows import PLAN_COLUMNS, plan_ranking, plan_row, release_line
 
     _warn(composed)
     found = _plan(client(context), composed, strategy)
@@ -170,6 +173,7 @@ def _show_plan(context: click.Context, composed: "Composed", strategy: str | Non
             print_lines(f"{s.service}/{s.replica}" for s in found.steps if s.action != "keep")
         case "table":
             print_table(PLAN_COLUMNS, map(plan_row, found.steps), f"{found.project}: nothing to do")
+            print_lines(map(release_line, found.releases))
             ranked = [s for s in found.steps if s.candidates]
             print_lines(line for s in ranked for line in (f"{s.service}/{s.replica}:", *plan_ranking(s)))
     return found.unchanged

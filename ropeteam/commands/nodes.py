@@ -8,10 +8,7 @@ from ropeteam.output import Format, note, print_json, print_lines, print_table
 from ropeteam.session import client, reads, talks
 
 if TYPE_CHECKING:
-    from ropeteam.client import Client
-
-EVENTS_MAX = 1000
-"""Newest lines of the journal in which a drain's beginning is looked for."""
+    pass
 
 
 @click.command()
@@ -61,25 +58,38 @@ def show(context: click.Context, name: str, form: Format) -> None:
 
 @node.command()
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what would move where, and what stays; change nothing.")
+@click.option("--deadline", default="", metavar="TIME", help="Give up after so long, like 10m; what is left stays.")
 @talks
+@reads
 @click.pass_context
-def drain(context: click.Context, name: str) -> None:
+def drain(context: click.Context, name: str, dry_run: bool, deadline: str, form: Format) -> None:
     """Start everything elsewhere first, then stop it here; nothing new comes."""
-    from protocol.api import NodeView
+    from protocol.api import DrainPlan, DrainRequest, NodeView
+    from ropeteam.asking import seconds
+    from ropeteam.rows import drain_lines, drain_plan_lines
 
     center = client(context)
-    found = center.send("POST", f"nodes/{name}/drain", NodeView)
-    stays = _staying(center, found.name)
-    moving = max(0, sum(not task.outgoing for task in found.tasks) - len(stays))
-    if not moving and not stays:
-        note(f"{found.name} takes no new work; it has no replicas")
+    if dry_run:
+        plan = center.get(f"nodes/{name}/drain-plan", DrainPlan)
+        match form:
+            case "json":
+                print_json(plan)
+            case "name":
+                print_lines(move.replica for move in plan.moves)
+            case "table":
+                print_lines(drain_plan_lines(plan))
         return
-    moves = f"{moving} {'replica moves' if moving == 1 else 'replicas move'}"
-    left = f", {len(stays)} {'stays' if len(stays) == 1 else 'stay'}" if stays else ""
-    note(f"{found.name} is being drained: {moves}{left}")
-    for text in stays:
-        note(f"  {text}")
-    note(f"Watch it: rope events -f --node {found.name}")
+    request = DrainRequest(deadline_s=seconds(deadline, "--deadline") if deadline else 0.0)
+    found = center.send("POST", f"nodes/{name}/drain", NodeView, request)
+    match form:
+        case "json":
+            print_json(found)
+        case "name":
+            print_lines([found.name])
+        case "table":
+            for line in drain_lines(found):
+                note(line)
 
 
 @node.command()
@@ -152,12 +162,3 @@ def _order(context: click.Context, name: str, order: str, done: str) -> None:
 
     found = client(context).send("POST", f"nodes/{name}/{order}", NodeView)
     note(f"{found.name} {done}")
-
-
-def _staying(center: "Client", name: str) -> list[str]:
-    """What the journal says stays on the node in the drain that began last: replicas whose data lives there."""
-    from protocol.api import Page
-
-    events = center.get("events", Page, node=name, limit=EVENTS_MAX).events
-    began = max((event.seq for event in events if event.kind == "node.draining"), default=0)
-    return [event.text for event in events if event.kind == "replica.stays" and event.cause == began]

@@ -11,6 +11,10 @@ import pytest
 from protocol.api import (
     Candidate,
     DeployRequest,
+    DrainBlocker,
+    DrainMove,
+    DrainPlan,
+    DrainView,
     JoinTokenAnswer,
     NodeTask,
     Page,
@@ -55,27 +59,42 @@ def a_task(service: str) -> NodeTask:
     )  # fmt: skip
 
 
+def a_drain(**fields: object) -> DrainView:
+    blocker = DrainBlocker(replica="shop/db/1", reason="volume data lives here")
+    made = {"state": "moving", "moved": 0, "total": 2, "left": ("shop/web/1", "shop/api/1"), "blockers": (blocker,)}
+    return DrainView(**{**made, "deadline": None, **fields})  # type: ignore[arg-type]
+
+
 def test_a_drain_says_that_it_begins_and_what_stays(rope: Rope, api: FakeApi) -> None:
-    api.on("POST nodes/node-1/drain", node(draining=True, tasks=(a_task("web"), a_task("api"), a_task("db"))))
-    stays = "shop/db/1 stays on node-1: volume data lives here"
-    journal = (
-        event(3, "shop/old/1 stays on node-1: …", kind="replica.stays", cause=2),
-        event(8, kind="node.draining"),
-        event(9, stays, kind="replica.stays", cause=8),
-    )
-    api.on("GET events", Page(events=journal, next_after=9))
-    ran = rope("node", "drain", "node-1")
+    api.on("POST nodes/node-1/drain", node(draining=True, drain=a_drain(deadline="2026-11-22T12:00:00.000Z")))
+    ran = rope("node", "drain", "node-1", "--deadline", "10m")
     assert ran.code == 0 and ran.out == ""
     assert ran.err.splitlines() == [
-        "node-1 is being drained: 2 replicas move, 1 stays",
-        f"  {stays}",
-        "Watch it: rope events -f --node node-1",
+        "node-1 is being drained: 2 replicas move, 1 stays, until 2026-11-22T12:00:00.000Z",
+        "  shop/db/1 stays on node-1: volume data lives here",
+        "Watch it: rope node show node-1, rope events -f --node node-1",
     ]
+    assert json.loads(api.asked[-1].body) == {"deadline_s": 600.0}
+
+
+def test_a_drain_can_be_tried_out(rope: Rope, api: FakeApi) -> None:
+    moves = (
+        DrainMove(replica="shop/web/1", to="node-2", reason=""),
+        DrainMove(replica="shop/api/1", to=None, reason="node-2: 300 MB short"),
+    )
+    stays = (DrainBlocker(replica="shop/db/1", reason="volume data lives here"),)
+    api.on("GET nodes/node-1/drain-plan", DrainPlan(node="node-1", moves=moves, blockers=stays))
+    assert rope("node", "drain", "node-1", "--dry-run").out.splitlines() == [
+        "shop/web/1  node-1 -> node-2",
+        "shop/api/1  node-1 -> -  node-2: 300 MB short",
+        "shop/db/1  stays: volume data lives here",
+    ]
+    assert all(asked.method == "GET" for asked in api.asked)
 
 
 def test_a_drain_of_an_empty_node_says_so(rope: Rope, api: FakeApi) -> None:
-    api.on("POST nodes/node-1/drain", node(draining=True))
-    api.on("GET events", Page(events=(), next_after=0))
+    empty = a_drain(state="done", total=0, left=(), blockers=())
+    api.on("POST nodes/node-1/drain", node(draining=True, drain=empty))
     assert rope("node", "drain", "node-1").err == "node-1 takes no new work; it has no replicas\n"
 
 
