@@ -12,6 +12,7 @@ import msgspec
 
 from tests.simulation import ledger
 from tests.simulation.outcome import Counts, Violation
+from tests.simulation.readings import INVARIANTS
 from tests.simulation.scenario import scenario
 from tests.simulation.story import told
 from tests.simulation.world import World
@@ -51,7 +52,8 @@ def run_all(seeds: Iterable[int], minutes: float, jobs: int) -> int:
         f"{len(runs)} seeds, {hours:,.1f} simulated hours: {sum(c.events for c in counts):,} events, "
         f"{sum(c.faults for c in counts):,} faults, {sum(c.acts for c in counts):,} commands of people, "
         f"{sum(c.commits for c in counts):,} commits, {sum(c.starts for c in counts):,} starts of containers; "
-        f"{sum(run.cpu_s for run in runs):,.0f} CPU seconds, {time.monotonic() - began:,.0f} s; {failed} violations"
+        f"{sum(run.cpu_s for run in runs):,.0f} CPU seconds, {time.monotonic() - began:,.0f} s; {failed} violations "
+        f"of {' '.join(INVARIANTS)}"
     )
     return failed
 

@@ -6,7 +6,8 @@ Judges the Center's records against the truth of the engines. Raises AssertionEr
 
 from typing import TYPE_CHECKING, Any
 
-from controlplane.core import guard
+from controlplane.controller.loop import INBOX_MAX
+from controlplane.core import guard, rollout
 from controlplane.core.center import Outcome
 from controlplane.core.cluster import KEYS, UNSTORED, Changes, Cluster, Meta
 from controlplane.core.command import Command, OpenSession
@@ -334,6 +335,10 @@ class Safety:
             assert tables.keys() == rows.keys(), f"S2: on disk and in memory differ: {tables.keys() ^ rows.keys()}"
         ended = len(center.cluster.tasks) - len(center.cluster.open_tasks)
         assert ended <= KEPT + AT_ONCE, f"S20: {ended} tasks that ended are kept"
+        ended = len(center.cluster.deployments) - len(center.cluster.open_deployments)
+        assert ended <= rollout.KEPT + AT_ONCE, f"S20: {ended} deployments that ended are kept"
+        waiting = center.writer.status.waiting
+        assert waiting <= INBOX_MAX, f"S20: {waiting} facts and commands wait"
 
     @property
     def _cluster(self) -> Cluster:

@@ -60,9 +60,8 @@ class Machine:
     # -- power and process ------------------------------------------------------------------------------------------
 
     def start_agent(self) -> None:
-        """The agent process starts, unless it runs or there is no power."""
-        self.registered = True
-        if not self.powered or self.agent is not None:
+        """The agent process starts, unless it runs, or there is no power, or it was never taken in."""
+        if not self.registered or not self.powered or self.agent is not None:
             return
 
         def ready() -> None:

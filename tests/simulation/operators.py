@@ -44,6 +44,8 @@ class Operators:
         self.good: dict[str, ProjectSpec] = {}
         self.acked_deployments: set[int] = set()
         self.acked_drains: dict[str, bool] = {}
+        self._asked_to_go: set[str] = set()
+        """Nodes whose removal was asked for, answered or not."""
         self.asleep = False
         """Nobody asks anything."""
         self._versions = 0
@@ -112,6 +114,7 @@ class Operators:
             self._world.clock.after(chance.choice((5.0, 30.0, 90.0)), machine.power_off)
             self._world.clock.after(chance.uniform(1.0, 20.0), self._world.add_machine)
 
+        self._asked_to_go.add(name)
         self._ask(RemoveNode(node=name, force=chance.random() < 0.7), removed)
 
     def put_right(self) -> None:
@@ -133,6 +136,11 @@ class Operators:
         assert center is not None
         lost = self.acked_deployments - center.cluster.deployments.keys()
         assert not lost, f"S1: deployments {sorted(lost)} were acknowledged and are not there after a restart"
+        for machine in self._world.machines.values():
+            there = machine.name in center.cluster.nodes
+            assert not (machine.removed and there), f"S1: {machine.name} was removed and is back after a restart"
+            known = there or not machine.registered or machine.name in self._asked_to_go
+            assert known, f"S1: {machine.name} is not known any more"
         for name, draining in self.acked_drains.items():
             node = center.cluster.nodes.get(name)
             assert node is None or node.draining == draining, f"S1: {name} draining={node and node.draining}"

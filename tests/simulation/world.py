@@ -202,6 +202,7 @@ class World:
 
         def registered(answer: Any) -> None:
             if not isinstance(answer, Refused) or answer.code == "conflict":  # then it was taken in before
+                machine.registered = True
                 machine.start_agent()
 
         def ticketed(answer: Any) -> None:
