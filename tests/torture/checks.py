@@ -17,6 +17,9 @@ CENTER_RSS_MAX = 250 << 20
 AGENT_RSS_MAX = 120 << 20
 """Resident bytes that no process may reach, however long the run is."""
 
+UNDONE = ("failed", "rolled_back")
+"""Ends of a deploy after which the project is not as its operator wanted it; faults may bring them about."""
+
 SLOW = (OSError, http.client.HTTPException, AssertionError)
 
 
@@ -92,7 +95,7 @@ async def failed_projects(team: Team, persons: list[Person]) -> list[Person]:
             ends = [await team.api.get(f"/api/v1/deployments/{n.deployment}") for n in (deploy, person.acked[-1])]
         except SLOW:
             continue
-        if any(e["state"] == "failed" for e in ends) or any(r["state"] == "failed" for r in project["replicas"]):
+        if any(e["state"] in UNDONE for e in ends) or any(r["state"] == "failed" for r in project["replicas"]):
             reasons = " | ".join(e["reason"] for e in ends)
             team.story.tell("failed", f"{person.kind.code}: {reasons} | {project['message']}")
             found.append(person)

@@ -26,6 +26,7 @@ from lab.hosts import Lab
 from protocol.api import DeployAnswer
 from tests.docker.cluster.cluster import ENDED, Cluster, Node, checked, wanted, web
 from tests.docker.lab_fixtures import HOSTS, ROOT
+from tests.torture.checks import UNDONE
 from tests.torture.story import Story
 
 STORM_S = 45.0
@@ -232,7 +233,7 @@ class Torture:
             for code in self._counts:
                 asked = [(n, revision) for c, n, revision in self._acked if c == code]
                 numbers = {asked[-1][0], next(n for n, revision in reversed(asked) if revision)}
-                failed_ones = [d for d in map(self.cluster.api.deployment, numbers) if d.state == "failed"]
+                failed_ones = [d for d in map(self.cluster.api.deployment, numbers) if d.state in UNDONE]
                 if failed_ones:
                     self.story.tell("failed", f"{code}: {failed_ones[0].reason}")
                     self._deploy(code)
