@@ -163,7 +163,7 @@ def _hold(draft: Draft, replica: Replica, old: Assignment, report: ContainerRepo
     found = dependencies.unmet(draft, replica.id, old.revision, node=old.node)
     if found is None or replica.outgoing is not None or project is None or project.deployment:
         return False
-    held = msgspec.structs.replace(replica, wanted=None, outgoing=assigning.end(draft, replica.id, old), remap=True)
+    held = msgspec.structs.replace(replica, wanted=None, outgoing=msgspec.structs.replace(old, ending=True), remap=True)
     draft.put(held)
     placed = assigning.choose(
         draft, held, fixed_required=False, stay=old.node, prefer=old.ports, among=frozenset({old.node})
@@ -171,6 +171,7 @@ def _hold(draft: Draft, replica: Replica, old: Assignment, report: ContainerRepo
     if isinstance(placed, Unplaced):
         draft.put(replica)
         return False
+    held = msgspec.structs.replace(held, outgoing=assigning.end(draft, replica.id, old))
     assigning.assign(draft, held, placed, hold=True, awaits=found.text)
     draft.event(
         "replica.held",

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from controlplane.core.command import Command, Deploy, RemoveProject, Restart, Scale
+from controlplane.core.command import Command, Deploy, PatchNode, RemoveProject, Restart, Scale
 from controlplane.core.dependencies import ORDER_WAIT_S
 from controlplane.core.deployment import ENDED
 from controlplane.core.replica import Replica
-from protocol.spec import Dependency, Mount, ServiceSpec
+from protocol.spec import Constraint, Dependency, Mount, Placement, ServiceSpec
 from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
 STARTED = Dependency()
@@ -180,6 +180,26 @@ def test_what_crashes_while_its_dependency_is_away_waits_for_it_and_is_not_given
     world.until(lambda: by_service(world)["api"].state == "running", 5)
     (node,) = nodes(world)
     assert by_service(world)["api"].wanted.node == node  # type: ignore[union-attr]
+
+
+def test_what_can_neither_wait_nor_move_leaves_no_open_task() -> None:
+    """The simulation's seed 12: a stop was ordered before it showed that the replica may not stay where it is."""
+    world = World(NODES)
+    db = a_service("db", image="db:1", health=CHECK, ports=())
+    here = Placement(constraints=(Constraint(key="labels.zone", value="b", equal=False),))
+    deployed(world, db, a_service("api", image="api:1", health=CHECK, depends_on={"db": HEALTHY}, placement=here))
+    world.run(10)
+    for name in NODES:
+        world.send(PatchNode(node=name, labels={"zone": "b"}))
+    for agent in world.agents.values():
+        agent.fails["api:1"] = "no database"
+        for container in agent.running.values():
+            if container.want.service == "db":
+                container.health = "unhealthy"
+            else:
+                container.state = "failed"
+    world.until(lambda: by_service(world)["api"].failed)
+    assert world.cluster.open_tasks == set()
 
 
 # -- deployments ----------------------------------------------------------------------------------------------------
