@@ -13,7 +13,7 @@ RECORD ?= build/simulation.jsonl
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench demo demo-failover demo-return demo-down fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,11 @@ docker: $(TOOLS) ## real Docker Engines on several hosts (needs root)
 browser: $(TOOLS) ## the dashboard in Chromium
 	$(PYTEST) -q tests/browser
 
-bench: $(TOOLS) ## measure
-	$(PYTHON) -m benchmarks
+bench: $(TOOLS) ## measure what things cost, about 5 minutes; prints tables for benchmarks/RESULTS.md
+	$(PYTHON) -m benchmarks $(NAMES)
+
+bench-peers: $(TOOLS) ## measure beside Docker Swarm and the engines' API on four hosts, about 7 minutes (needs root)
+	$(PYTHON) -m benchmarks peers
 
 demo: ## a Center and three hosts with real Docker Engines on this machine (YES=1: without asking)
 	@YES=$(YES) sh scripts/setup.sh demo

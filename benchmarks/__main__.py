@@ -1,40 +1,59 @@
-"""`python -m benchmarks [NAME…] [--record]`: measure, print the table; with --record write it into RESULTS.md, too."""
+"""`python -m benchmarks [NAME…] [--record]`: measure, print the tables; with --record write them into RESULTS.md, too.
+
+Without a name all that needs nothing but this machine, about 5 min; `peers` needs root and real Docker Engines.
+"""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import agent, commands, commits, decisions, heartbeat, machine, results, storm
-from benchmarks.row import Row, table
+from benchmarks import agent, commands, commits, decisions, heartbeat, machine, results, ropes, storm
+from benchmarks.row import Row
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+
+def peers() -> list[Row]:
+    """Beside Docker Swarm and the engines' API, on several hosts."""
+    from benchmarks.peers import power, starting
+    from benchmarks.peers.ground import ground
+
+    with ground() as there:
+        return [*starting.measure(there), *power.measure(there)]
+
+
+QUICK: dict[str, Callable[[], list[Row]]] = {
     "core": decisions.measure,
     "store": commits.measure,
     "cli": commands.measure,
     "heartbeat": heartbeat.measure,
     "agent": agent.measure,
     "storm": storm.measure,
+    "ropes": ropes.measure,
 }
-"""Each takes at most 20 s, alone."""
+"""Each takes at most 30 s, alone; `ropes` 3 min."""
+
+BENCHMARKS = {**QUICK, "peers": peers}
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the benchmarks named, or all, one after the other."""
+    """Run the benchmarks named, or the quick ones, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What things cost.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none = all")
-    parser.add_argument("--record", action="store_true", help="write the table into benchmarks/RESULTS.md")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none = all but peers")
+    parser.add_argument("--record", action="store_true", help="write the tables into benchmarks/RESULTS.md")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}")
-    print(machine.describe(), flush=True)
-    for name in given.names or BENCHMARKS:
-        others = machine.Others()
-        rows = BENCHMARKS[name]()
-        busy = others.percent()
-        print(f"\n{table(rows)}others used {busy:.0f} % of the machine meanwhile", flush=True)
+    for name, rows, busy in _measured(given.names or list(QUICK)):
+        print(f"\n{results.part(name, rows, busy)}", flush=True)
         if given.record:
             results.record(name, rows, busy)
+
+
+def _measured(names: Sequence[str]) -> Iterator[tuple[str, list[Row], float]]:
+    for name in names:
+        others = machine.Others()
+        rows = BENCHMARKS[name]()
+        yield name, rows, others.percent()
 
 
 if __name__ == "__main__":

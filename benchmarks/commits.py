@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.row import Row, percentile, row
 from benchmarks.sample import Sample
@@ -16,6 +17,9 @@ from controlplane.store.folder import locked_folder
 ONE = 500
 MANY = 4000
 CALLERS = 100
+SLOW_ONE = 100
+FSYNC_S = 0.01
+"""What a slow disk takes for a commit, on top of what this one does."""
 
 
 def measure(rounds: int = 5) -> list[Row]:
@@ -25,7 +29,7 @@ def measure(rounds: int = 5) -> list[Row]:
 
 
 async def _measure(path: Path, rounds: int) -> list[Row]:
-    changes = _changes((ONE + MANY) * rounds)
+    changes = _changes((ONE + MANY) * rounds + SLOW_ONE + MANY)
     one, many, plain, groups = [], [], [], []
     ones: list[float] = []
     manies: list[float] = []
@@ -37,6 +41,9 @@ async def _measure(path: Path, rounds: int) -> list[Row]:
                 before = store.groups
                 many.append(await _run(store, [changes.pop() for _ in range(MANY)], CALLERS, manies))
                 groups.append(MANY / (store.groups - before))
+            _slow_down(store)
+            slow_one = [await _run(store, [changes.pop() for _ in range(SLOW_ONE)], 1, [])]
+            slow_many = [await _run(store, [changes.pop() for _ in range(MANY)], CALLERS, [])]
     beside = "plain sqlite3, one thread"
     grouped = f"{sum(groups) / rounds:.0f} changes a transaction"
     return [
@@ -44,6 +51,10 @@ async def _measure(path: Path, rounds: int) -> list[Row]:
         row("store: one commit, p99", [percentile(ones, 0.99) * 1e3], "ms"),
         row(f"store: commits, {CALLERS} callers", many, "1/s", beside=plain, reference=beside, note=grouped),
         row(f"store: one commit of {CALLERS}, p99", [percentile(manies, 0.99) * 1e3], "ms"),
+        row(
+            f"store: commits, one caller, {FSYNC_S * 1e3:g} ms more for each", slow_one, "1/s", note="100 is the limit"
+        ),
+        row(f"store: commits, {CALLERS} callers, {FSYNC_S * 1e3:g} ms more for each transaction", slow_many, "1/s"),
     ]
 
 
@@ -55,6 +66,19 @@ def _changes(count: int) -> list[Changes]:
         line = Event(seq=i + 1, at=0.0, kind="replica.running", text=f"{replica.id} running", cause=i + 1)
         found.append(Changes(puts=[replica], events=[line]))
     return found
+
+
+def _slow_down(store: Database) -> None:
+    """From now on the writing thread sleeps before it commits."""
+    writer = store._writer
+    execute = writer.execute
+
+    async def slow(sql: str, *values: Any) -> Any:
+        if sql == "COMMIT":
+            await writer._execute(time.sleep, FSYNC_S)  # type: ignore[no-untyped-call]
+        return await execute(sql, *values)
+
+    writer.execute = slow  # type: ignore[method-assign,assignment]
 
 
 async def _run(store: Database, changes: list[Changes], callers: int, took: list[float]) -> float:

@@ -19,7 +19,7 @@ _ABOUT = (
 def record(name: str, rows: Sequence[Row], busy: float, file: Path = FILE) -> None:
     """Put the rows of one benchmark in the place of its former ones. `busy`: percent of the machine others used."""
     text = file.read_text() if file.exists() else "# Measured\n"
-    file.write_text(with_part(text, name, _part(name, rows, busy)))
+    file.write_text(with_part(text, name, part(name, rows, busy)))
 
 
 def with_part(text: str, name: str, part: str) -> str:
@@ -43,6 +43,7 @@ def _until_next(text: str, mark: str) -> tuple[str, str]:
     return (text, "") if found is None else (text[: found.start()], text[found.start() :])
 
 
-def _part(name: str, rows: Sequence[Row], busy: float) -> str:
+def part(name: str, rows: Sequence[Row], busy: float) -> str:
+    """What is printed of a benchmark, ready for RESULTS.md. `busy`: percent of the machine others used meanwhile."""
     others = f"Others used {busy:.0f} % of the machine meanwhile."
     return f"### {name}\n\n`python -m benchmarks {name}`, {today()}. {describe()}. {others}\n\n{table(rows)}"
