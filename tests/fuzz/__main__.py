@@ -15,6 +15,7 @@ from tests.fuzz import texts
 from tests.fuzz.frames import fuzz
 from tests.fuzz.registering import Bodies
 from tests.fuzz.siege import besiege
+from tests.fuzz.sockets import fuzz_sockets
 
 
 def main() -> int:
@@ -33,6 +34,7 @@ def main() -> int:
         f"Compose files: {dict(texts.fuzz_files(seed, count // 100))} in {time.monotonic() - begun:.0f} s", flush=True
     )
     print(f"image references: {dict(texts.fuzz_images(seed, count // 5))}", flush=True)
+    print(f"sockets: {dict(fuzz_sockets(seed, count // 50))}", flush=True)
     print(f"registrations: {dict(asyncio.run(Bodies(seed).fuzz(count // 20)))}", flush=True)
     with tempfile.TemporaryDirectory(prefix="siege-") as folder:
         print(asyncio.run(besiege(Path(folder), seed, count // 50)), flush=True)

@@ -8,6 +8,7 @@ from tests.fuzz import texts
 from tests.fuzz.frames import fuzz
 from tests.fuzz.registering import Bodies
 from tests.fuzz.siege import besiege
+from tests.fuzz.sockets import fuzz_sockets
 
 SEED = 20_261_122
 
@@ -30,6 +31,11 @@ def test_broken_compose_files_give_errors_that_can_be_shown() -> None:
 def test_broken_image_references_are_refused_by_name() -> None:
     outcomes = texts.fuzz_images(SEED, 20_000)
     assert outcomes["refused"] > 1000 and outcomes["read"] > 1000, outcomes
+
+
+def test_a_socket_means_the_same_however_it_is_cut() -> None:
+    outcomes = fuzz_sockets(SEED, 1500)
+    assert outcomes["refused"] > 300 and outcomes["read"] > 300, outcomes
 
 
 async def test_broken_registrations_are_refused_with_a_code() -> None:
