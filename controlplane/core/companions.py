@@ -5,6 +5,7 @@ Services of a chain call each other by name, which works on one node only (DESIG
 
 from controlplane.core import chains, jobs
 from controlplane.core.draft import Draft
+from controlplane.core.node import Node
 from controlplane.core.preparation import Preparation
 from controlplane.core.project import Project, Revision, data_node
 from controlplane.core.replica import Replica
@@ -19,7 +20,7 @@ def linked(draft: Draft, replica: Replica) -> frozenset[str]:
 
 def company(draft: Draft, replica: Replica, away: frozenset[str]) -> tuple[ServiceSpec, ...]:
     """Services of its chain that need a place as it does, dependencies first: not there yet, without a place, or on
-    nodes that are lost or given up (`away`). Not those whose data ties them to a node, nor completed jobs.
+    nodes that are lost, drained or given up (`away`). Not those whose data ties them to a node, nor completed jobs.
     """
     revision = _chained(draft, replica)
     if revision is None:
@@ -54,4 +55,7 @@ def _is_adrift(draft: Draft, replica: Replica, away: frozenset[str]) -> bool:
     ):
         return False
     wanted = replica.wanted
-    return wanted is None or wanted.state == "interrupted" or wanted.node in away
+    if wanted is None or wanted.state == "interrupted" or wanted.node in away:
+        return True
+    node = draft.get(Node, wanted.node)
+    return node is not None and node.draining

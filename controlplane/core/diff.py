@@ -216,9 +216,10 @@ def steps_of_removal(draft: Draft, deployment: Deployment, target: Revision) -> 
 
 
 def steps_of_drain(draft: Draft, deployment: Deployment, target: Revision) -> tuple[Step, ...]:
-    """Replace every replica on the node that may move; the others stay, and the node says which."""
+    """Replace every replica on the node that may move, dependencies first; the others stay, and the node says which."""
+    depth = depths(target.spec.services)
     return ordered(
-        _step("replace", _STOPS, r.id)
+        _step("replace", FIRST + _DEPTH * depth.get(r.id.service, 0), r.id)
         for r in draft.replicas_of(deployment.project)
         if r.wanted is not None and r.wanted.node == deployment.node and may_leave(draft, r)
     )

@@ -34,7 +34,8 @@ def interrupt(draft: Draft, node: Node, reason: str, *, runs_on: bool = False) -
         if runs_on and (spec is None or not spec.may_move):
             continue
         draft.looks += INTERRUPT_LOOKS
-        lost = msgspec.structs.replace(moved(wanted, "interrupted", draft.now.wall, reason), running_since=0.0)
+        lost = moved(wanted, "interrupted", draft.now.wall, reason)
+        lost = msgspec.structs.replace(lost, running_since=0.0, freed=False)
         draft.put(msgspec.structs.replace(replica, wanted=lost, cause=node.cause))
         draft.event(
             "replica.interrupted",

@@ -106,6 +106,8 @@ def _try(draft: Draft, step: Step, target: Revision) -> PlanStep:
     spec = target.spec.services[key.service]
     if step.kind == "return" and old is not None and old.outgoing is not None:
         return _view(draft, key, "return", old.outgoing.node, had, old.outgoing.ports)
+    if step.kind == "restart" and had is not None:
+        return _view(draft, key, "restart", had.node, had, had.ports)
     start_first = release.order_of(spec)[0] or step.kind in ("canary", "green")
     going = msgspec.structs.replace(had, ending=True) if had is not None and not start_first else had
     bare = msgspec.structs.replace(

@@ -15,6 +15,7 @@ from protocol.api import (
     DrainMove,
     DrainPlan,
     DrainView,
+    FailoverAnswer,
     JoinTokenAnswer,
     NodeTask,
     Page,
@@ -180,6 +181,16 @@ def test_restart_rollback_and_rm_ask_for_what_was_said(rope: Rope, api: FakeApi)
     assert rope("rollback", "shop", "--to", "3", "-y", "-d").code == 0
     assert rope("rm", "shop", "-y", "-d").code == 0
     assert [json.loads(a.body or b"{}") for a in api.asked] == [{"services": ["web"]}, {"revision": 3}, {}]
+
+
+def test_failover_says_what_moves_and_what_stays(rope: Rope, api: FakeApi) -> None:
+    told = FailoverAnswer(project="shop", moving=("shop/web/1",), stays={"shop/db/1": "volume data lives on node-1"})
+    api.on("POST projects/shop/failover", told, status=202)
+    ran = rope("failover", "shop/web")
+    assert (ran.code, ran.out) == (0, "shop/web/1 is started elsewhere\n")
+    assert ran.err == "shop/db/1 stays: volume data lives on node-1\n"
+    assert rope("failover", "shop", "-o", "name").out == "shop/web/1\n"
+    assert [json.loads(a.body) for a in api.asked] == [{"services": ["web"]}, {"services": []}]
 
 
 FILE = "name: shop\nservices: {web: {image: 'nginx:1'}}\n"

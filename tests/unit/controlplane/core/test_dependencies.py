@@ -2,12 +2,15 @@
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from controlplane.core.command import Command, Deploy, PatchNode, RemoveProject, Restart, Scale
+from controlplane.core import chains
+from controlplane.core.command import Command, Deploy, DrainNode, PatchNode, RemoveProject, Restart, Scale
 from controlplane.core.dependencies import ORDER_WAIT_S
 from controlplane.core.deployment import ENDED
 from controlplane.core.replica import Replica
-from protocol.spec import Constraint, Dependency, Mount, Placement, ServiceSpec
+from protocol.spec import Constraint, Dependency, Mount, Placement, Resources, ServiceSpec
 from tests.unit.controlplane.core.world import CHECK, World, a_project, a_service, deployed
 
 STARTED = Dependency()
@@ -200,6 +203,58 @@ def test_what_can_neither_wait_nor_move_leaves_no_open_task() -> None:
                 container.state = "failed"
     world.until(lambda: by_service(world)["api"].failed)
     assert world.cluster.open_tasks == set()
+
+
+def test_a_drained_chain_moves_in_order_to_where_all_of_it_fits() -> None:
+    world = World(("node-1", "node-2", "node-3"))
+    gib = 1024**3
+    world.mem_free = 8 * gib
+    big = a_service("filler")
+    deployed(world, msgspec.structs.replace(big, resources=Resources(memory_reserved=5 * gib)), code="other")
+    (full,) = {r.wanted.node for r in world.replicas("other") if r.wanted}
+    deployed(world, *(msgspec.structs.replace(s, resources=Resources(memory_reserved=gib)) for s in chain()))
+    (home,) = nodes(world)
+    world.send(DrainNode(node=home))
+    world.until(lambda: home not in nodes(world) and all(r.outgoing is None for r in world.replicas()))
+    when = began(world)
+    assert when["db"] < when["api"] < when["web"]
+    assert len(nodes(world)) == 1 and full not in nodes(world)
+
+
+graphs = st.fixed_dictionaries(
+    {
+        name: st.dictionaries(
+            st.sampled_from("abcd"), st.sampled_from([STARTED, HEALTHY, Dependency(required=False)]), max_size=2
+        )
+        for name in "abcd"
+    }
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(graphs, st.lists(st.integers(1, 3), min_size=4, max_size=4), st.sampled_from([0.5, 2.0]), st.booleans())
+def test_whatever_depends_on_what_nothing_starts_elsewhere_before_what_it_needs(
+    graph: dict[str, dict[str, Dependency]], counts: list[int], start_s: float, restarted: bool
+) -> None:
+    world = World(NODES)
+    services = {
+        name: a_service(name, health=CHECK, replicas=count, depends_on=needs)
+        for (name, needs), count in zip(graph.items(), counts, strict=True)
+    }
+    assert world.deployment(deployed(world, *services.values())).state == "succeeded"
+    world.start_s = start_s
+    world.power_off("node-1")
+    known = {key for agent in world.agents.values() for key in agent.running}
+    while "node-1" in nodes(world) or not world.all_running():
+        up = {key.service for a in world.agents.values() for key, c in a.running.items() if c.state == "running"}
+        world.run(0.25)
+        if restarted and "node-1" not in nodes(world):
+            world.restart_center()
+            restarted = False
+        for key in {key for agent in world.agents.values() for key in agent.running} - known:
+            known.add(key)
+            assert chains.needs(services, key.service).keys() <= up, (key, up)
+        assert world.mono < 1300, world.states()
 
 
 # -- deployments ----------------------------------------------------------------------------------------------------

@@ -71,6 +71,30 @@ def test_a_persons_word_is_for_this_loss_only() -> None:
     assert world.states() == [("web/1", "interrupted", second)]
 
 
+def test_a_word_that_was_not_needed_is_forgotten_when_the_node_returns() -> None:
+    world = World(("node-1",))
+    deployed(world, a_service(failover=FailoverPolicy(mode="manual")))
+    world.add("node-2")
+    world.cut("node-1")
+    world.cut("node-2")
+    world.run(40)
+    for name in ("node-1", "node-2"):
+        world.connect(name)
+    world.run(5)
+    world.cut("node-1")
+    world.until(lambda: world.states()[0][1] == "interrupted")
+    world.agents["node-2"].linked = False
+    world.run(2)
+    world.send(FailOver(project="shop"))
+    world.connect("node-1")
+    world.connect("node-2")
+    world.run(30)
+    epoch = world.replicas()[0].epoch
+    world.cut(world.states()[0][2])
+    world.run(60)
+    assert (world.states()[0][1], world.replicas()[0].epoch) == ("interrupted", epoch)
+
+
 def test_a_persons_word_hurries_one_that_would_wait() -> None:
     world, node = lost(a_service(failover=FailoverPolicy(after_s=3600.0)))
     world.run(30)

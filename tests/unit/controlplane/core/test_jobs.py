@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from controlplane.core import jobs
-from controlplane.core.command import Deploy, DrainNode, RemoveNode, Restart, Rollback, Scale
+from controlplane.core.command import Deploy, DrainNode, Plan, RemoveNode, Restart, Rollback, Scale
 from controlplane.core.deployment import ENDED, Deployment
+from controlplane.core.fact import Listed
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.standing import standing
 from protocol.spec import Dependency, ServiceSpec
@@ -204,6 +205,26 @@ def test_it_hinders_neither_drain_nor_removal_of_its_node() -> None:
     assert run_to_end(world, Deploy(spec=a_project("shop", *shop(2)))).state == "succeeded"
     world.run(30)
     assert (epoch(world), the(world, "migrate").outgoing) == (2, None)
+
+
+def test_a_job_whose_container_was_pruned_stays_completed() -> None:
+    world = a_world()
+    deployed(world, *shop())
+    job = the(world, "migrate").wanted
+    assert job is not None
+    agent = world.agents[job.node]
+    left = tuple(r for r in world.reports(job.node) if r.service != "migrate")
+    world.send(Listed(node=job.node, session_epoch=agent.epoch, containers=left))
+    assert the(world, "migrate").wanted == job
+
+
+def test_a_plan_names_restarts() -> None:
+    world = World(NODES)
+    db = a_service("db", health=CHECK, ports=())
+    api = a_service("api", health=CHECK, depends_on={"db": Dependency(restart=True)})
+    deployed(world, db, api)
+    plan = world.send(Plan(spec=a_project("shop", msgspec.structs.replace(db, image="db:2"), api)))
+    assert [(s.service, s.action) for s in plan.steps] == [("api", "restart"), ("db", "replace")]
 
 
 def test_a_job_goes_where_what_it_works_on_is() -> None:

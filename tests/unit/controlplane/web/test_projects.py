@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from controlplane.core.command import Accepted, Command, Deploy, Plan, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.command import Accepted, Command, Deploy, FailOver, Plan, RemoveProject, Restart, Rollback, Scale
 from controlplane.core.deployment import Deployment
-from protocol.api import DeployAnswer, PlanAnswer, ProjectView
+from protocol.api import DeployAnswer, FailoverAnswer, PlanAnswer, ProjectView
 from tests.unit.controlplane.sample_cluster import WALL
 from tests.unit.controlplane.web.fake_center import FakeCenter
 
@@ -109,6 +109,15 @@ def test_an_illegal_project_code_is_400(client: TestClient) -> None:
     got = client.put("/api/v1/projects/Shop_1", content=GOOD, headers=YAML)
     assert got.status_code == 400
     assert got.json()["error"]["details"][0]["field"] == "code"
+
+
+@pytest.mark.parametrize("services", [(), ("web",)])
+def test_a_persons_word_for_a_failover_reaches_the_controller(services: tuple[str, ...], center: FakeCenter) -> None:
+    told = FailoverAnswer(project="shop", moving=("shop/web/1",), stays={"shop/db/1": "volume data lives on a"})
+    center.reply = lambda command: told
+    got = center.client().post(SHOP + "/failover", json={"services": list(services)} if services else None)
+    assert (got.status_code, got.json()["moving"], got.json()["stays"]) == (202, ["shop/web/1"], told.stays)
+    assert center.asked == [FailOver(project="shop", services=services)]
 
 
 def test_a_plan_is_asked_and_changes_nothing(center: FakeCenter) -> None:
