@@ -34,7 +34,7 @@ def queue(draft: Draft, code: str) -> None:
     draining = (n for n in draft.all(Node) if n.draining and n.drain != "late")
     owed = [n for n in draining if any(leaving(draft, n.name, code))]
     for node in sorted(owed, key=lambda n: n.name):
-        if not _has_migration(draft, code, node.name):
+        if not _has_migration(draft, code, node):
             _add(draft, project, node)
 
 
@@ -130,14 +130,16 @@ def migrations(draft: Draft, node: str) -> list[Deployment]:
     return [d for d in draft.open_deployments() if d.kind == "migrate" and d.node == node]
 
 
-def _has_migration(draft: Draft, code: str, node: str) -> bool:
-    """True while one waits or runs, and for a while after one failed."""
+def _has_migration(draft: Draft, code: str, node: Node) -> bool:
+    """True while one waits or runs, and for a while after one failed in this drain."""
     project = draft.project(code)
     for number in (project.deployment, *project.queue, project.failed_migration):
         found = draft.get(Deployment, number)
-        if found is None or found.kind != "migrate" or found.node != node:
+        if found is None or found.kind != "migrate" or found.node != node.name:
             continue
-        if found.state not in ENDED or draft.now.wall - found.ended_at < RETRY_S:
+        if found.state not in ENDED:
+            return True
+        if found.created_at >= node.drain_since and draft.now.wall - found.ended_at < RETRY_S:
             return True
     return False
 

@@ -65,6 +65,7 @@ class Node(Record, frozen=True, kw_only=True):
     draining: bool = False
     drain: DrainState = ""
     """How far a drain is: replicas move, all that may have moved, or its deadline has passed."""
+    drain_since: float = 0.0
     drain_until: float = 0.0
     """Its deadline; 0 = none."""
     drain_total: int = 0

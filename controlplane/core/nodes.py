@@ -96,6 +96,7 @@ def start_drain(draft: Draft, command: DrainNode) -> Node:
         draining=True,
         cause=cause,
         drain="moving",
+        drain_since=draft.now.wall,
         drain_until=draft.now.wall + command.deadline_s if command.deadline_s else 0.0,
         drain_total=len(drain.leaving(draft, node.name)),
     )
