@@ -16,6 +16,7 @@ from lab.registry import Registry
 from nodeagent.core.container import Docker
 from nodeagent.docker import LocalDocker
 from nodeagent.docker.connection import Connection
+from protocol.options import ContainerOptions, Logging, Ulimit
 from protocol.spec import Mount, PortLease, Resources
 from tests.contract.bench import eventually, until, want
 from tests.contract.docker_contract import DockerContract, fault, run
@@ -163,6 +164,50 @@ async def test_the_settings_hold_inside_the_container(bench: RealBench) -> None:
         "tmp": "1024",
         "pids": "33",
         "memory": str(32 * 1024 * 1024),
+    }
+
+
+LOOK_AT_OPTIONS = """
+echo caps $(grep CapBnd /proc/self/status | cut -f2)
+echo groups $(id -G)
+echo files $(ulimit -n)
+echo backlog $(cat /proc/sys/net/core/somaxconn)
+echo shm $(df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2)
+echo mode $(stat -c %a /scratch)
+echo search $(grep ^search /etc/resolv.conf | cut -d' ' -f2)
+echo legacy $(grep legacy /etc/hosts | cut -f1)
+"""
+CHOWN = 1 << 0
+
+
+async def test_the_options_hold_inside_the_container(bench: RealBench) -> None:
+    network = {"default": await bench.docker.ensure_network("shop", "default", ())}
+    wanted = want(bench.image, ("sh", "-c", LOOK_AT_OPTIONS), networks={"default": ()})
+    options = ContainerOptions(
+        cap_drop=("ALL",),
+        cap_add=("CHOWN",),
+        dns=("10.77.0.99",),
+        dns_search=("example.com",),
+        dns_options=("ndots:2",),
+        extra_hosts=("legacy:10.1.2.3",),
+        group_add=("4242",),
+        shm_size=1024 * 1024,
+        sysctls={"net.core.somaxconn": "333"},
+        ulimits={"nofile": Ulimit(soft=222, hard=444)},
+        logging=Logging(driver="local", size=1024 * 1024, files=2),
+    )
+    scratch = Mount(kind="tmpfs", target="/scratch", size=1024 * 1024, mode=0o1770)
+    spec = msgspec.structs.replace(wanted.spec, options=options, mounts=(scratch,))
+    seen = await output(bench.docker, await run(bench.docker, msgspec.structs.replace(wanted, spec=spec), network))
+    assert int(seen.pop("caps"), 16) == CHOWN
+    assert "4242" in seen.pop("groups").split()
+    assert seen == {
+        "files": "222",
+        "backlog": "333",
+        "shm": "1024",
+        "mode": "1770",
+        "search": "example.com",
+        "legacy": "10.1.2.3",
     }
 
 
