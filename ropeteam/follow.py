@@ -1,101 +1,110 @@
-"""Waiting for a deployment: one line on stderr for each change, then what, where and how long. Asks every 0.5 s.
+"""Waiting for a deployment, showing how it goes; then what, where and how long, or what went wrong, with last words.
 
-A Center that is away for a while is waited for; the deployment goes on there. Nothing here changes anything.
+Nothing here changes anything: whoever stops waiting leaves the deployment running.
 """
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import click
 
-from protocol.api import DeploymentView, ProjectView, TaskView
-from ropeteam.client import Client, Refusal
-from ropeteam.fault import Exit, Fault, Unreachable
+from protocol.api import DeploymentView, ProjectView
+from ropeteam.client import Client
+from ropeteam.fault import Exit, Fault
 from ropeteam.output import note
+from ropeteam.progress import Style, shown
 from ropeteam.rows import addresses
+from ropeteam.states import ENDED, states
 
-POLL_S = 0.5
-POLL_MAX_S = 4.0
-"""Between tries while the Center does not answer."""
-
-ENDED = frozenset({"succeeded", "failed", "rolled_back", "cancelled", "superseded"})
 ADDRESSES_MAX = 10
+LAST_WORDS = 20
+"""Lines of the failed replica's log that are shown."""
 
 _CODES = {"succeeded": Exit.OK, "rolled_back": Exit.ROLLED_BACK, "failed": Exit.FAILED}
+_GOOD = frozenset({"succeeded"})
+_REPLICA = re.compile(r"(?P<service>[a-z0-9][a-z0-9_.-]*)/(?P<replica>\d+)")
 
 
-def follow(client: Client, deployment: DeploymentView, timeout_s: float) -> DeploymentView:
-    """The deployment when it has ended. Raises Fault: after `timeout_s`, on Ctrl-C (it keeps running), on failure."""
-    again = f"Deployment {deployment.id} keeps running. Look at it: rope ps {deployment.project}"
+def follow(
+    client: Client,
+    deployment: DeploymentView,
+    timeout_s: float,
+    *,
+    good: frozenset[str] = _GOOD,
+    style: Style = "auto",
+) -> DeploymentView:
+    """The deployment when it has ended, or waits for a person. `good`: the ends that are what was wanted.
+
+    Raises Fault: after `timeout_s`, on Ctrl-C (it keeps running), on another end.
+    """
+    project = deployment.project
+    again = f"Deployment {deployment.id} keeps running. rope deploy watch {project} | rope deploy cancel {project}"
+    seen = None
     try:
-        ended = _wait(client, deployment, time.monotonic() + timeout_s)
+        with shown(style) as show:
+            for seen in states(client, deployment, time.monotonic() + timeout_s):
+                show(seen)
+                if asks_a_person(seen.deployment):
+                    return seen.deployment
     except (KeyboardInterrupt, click.Abort) as error:
         raise Fault("stopped looking", again, Exit.INTERRUPTED) from error
-    if ended is None:
+    assert seen is not None
+    if seen.deployment.state not in ENDED:
         raise Fault(f"not done after {timeout_s:g} s", again, Exit.TIMEOUT)
-    if ended.state != "succeeded":
-        raise _failure(ended)
-    return ended
+    if seen.deployment.state not in good:
+        _last_words(client, seen.deployment)
+        raise _failure(seen.deployment)
+    return seen.deployment
 
 
-def _wait(client: Client, deployment: DeploymentView, until: float) -> DeploymentView | None:
-    told: dict[str, str] = {}
-    wait_s = POLL_S
-    while True:
-        for line in _news(client, deployment, told):
-            note(line)
-        if deployment.state in ENDED:
-            return deployment
-        if time.monotonic() >= until:
-            return None
-        time.sleep(wait_s)
-        try:
-            deployment = client.get(f"deployments/{deployment.id}", DeploymentView)
-            if wait_s > POLL_S:
-                note("the Center answers again", dim=True)
-            wait_s = POLL_S
-        except (Unreachable, Refusal) as error:
-            if isinstance(error, Refusal) and not error.passes:
-                raise
-            if wait_s == POLL_S:
-                note(f"{error.what}; trying again", dim=True)
-            wait_s = min(POLL_MAX_S, wait_s * 2)
+def asks_a_person(deployment: DeploymentView) -> str:
+    """What it waits for a person to say, "" when it does not."""
+    running = (s.reason for s in deployment.steps if s.state == "running")
+    return next((reason for reason in running if reason.startswith("waits for a person")), "")
 
 
-def _news(client: Client, deployment: DeploymentView, told: dict[str, str]) -> Iterator[str]:
-    """Lines for what changed since the last look; `told` remembers what was said."""
-    pulls = _pulls(client, deployment)
-    for step in deployment.steps:
-        pull = pulls.get(step.task or "", "")
-        said = f"{step.state}{pull}" + (f": {step.reason}" if step.reason else "")
-        if step.state != "waiting" and told.get(step.name) != said:
-            told[step.name] = said
-            yield f"  {step.name:<24} {said}"
+def _last_words(client: Client, ended: DeploymentView) -> None:
+    """What the replica of the step that failed wrote last. A log that cannot be read is no second failure."""
+    failed = next((s for s in ended.steps if s.state == "failed"), None)
+    named = _REPLICA.search(failed.name) if failed else None
+    if named is None:
+        return
+    from ropeteam.loglook import Look
+    from ropeteam.logs import Asked, read_once
+    from ropeteam.merging import Entry
 
+    look = Look(colours=False, stamps=False)
+    asked = Asked(
+        project=ended.project,
+        service=named["service"],
+        replica=int(named["replica"]),
+        node="",
+        lines=LAST_WORDS,
+        since_ns=0,
+        follow=False,
+        fits=lambda entry: True,
+        filtered=False,
+    )
 
-def _pulls(client: Client, deployment: DeploymentView) -> dict[str, str]:
-    """Task -> how much of an image is there, in tenths so that not every byte is a line."""
-    running = {s.task for s in deployment.steps if s.task and s.state == "running"}
-    if not running:
-        return {}
+    def show(entries: Iterable[Entry]) -> None:
+        for line in look.lines(entries):
+            note(f"  {line}")
+
     try:
-        tasks = client.get("tasks", list[TaskView], project=deployment.project, state="running")
-    except (Unreachable, Refusal):
-        return {}  # how far a pull is can wait
-    return {
-        t.id: f" {t.bytes_done * 10 // t.bytes_total * 10} % of {t.bytes_total / 1e6:.1f} MB"
-        for t in tasks
-        if t.id in running and t.bytes_total
-    }
+        read_once(client, asked, show)
+    except Fault as error:
+        note(f"its log cannot be shown: {error.what}", dim=True)
 
 
 def _failure(ended: DeploymentView) -> Fault:
     failed = next((s for s in ended.steps if s.state == "failed"), None)
     where = f" at {failed.name}" if failed else ""
     why = ended.reason or (failed.reason if failed else "")
-    what = f"deployment {ended.id} of {ended.project} {ended.state.replace('_', ' ')}{where}" + (
-        f": {why}" if why else ""
+    state = ended.state.replace("_", " ") + (
+        f" to revision {ended.back_to}" if ended.back_to and ended.state == "rolled_back" else ""
     )
+    what = f"deployment {ended.id} of {ended.project} {state}{where}" + (f": {why}" if why else "")
     return Fault(what, f"See: rope ps {ended.project}, rope events --project {ended.project}", _exit(ended.state))
 
 
@@ -105,6 +114,8 @@ def _exit(state: str) -> Exit:
 
 def outcome(client: Client, ended: DeploymentView, took_s: float) -> str:
     """`shop revision 2 running: 3 of 3 healthy on node-1 node-2 in 14.2 s  10.0.0.1:20001->80 …`."""
+    if asks := asks_a_person(ended):
+        return f"{ended.project} revision {ended.revision}: deployment {ended.id} {asks}"
     if ended.kind == "remove":
         return f"{ended.project} removed in {took_s:.1f} s; named volumes stay"
     try:

@@ -16,6 +16,7 @@ from protocol import live
 from protocol.loglines import NS
 from ropeteam.client import Client
 from ropeteam.dialing import decode, dial_live, encode, fault_of
+from ropeteam.fault import Fault
 from ropeteam.merging import Copy, Entry, Merge, Newest
 from ropeteam.output import note
 from ropeteam.stream import lost
@@ -29,6 +30,8 @@ GRANT_BYTES = 16 * 1024
 """Credit is given back in pieces of so many bytes."""
 WAITING_MAX = 5000
 """Lines of one source that wait for older ones of others; it gets no more credit then."""
+SKEW_NS = 5 * NS
+"""A line that is not older than this when it is followed may be new: clocks differ. It is shown in any case."""
 OVERLAP_NS = 10 * NS
 ALL = -1
 
@@ -64,17 +67,27 @@ def read(center: Client, asked: Asked, show: Callable[[Iterable[Entry]], None]) 
             tries = lost(tries)
 
 
+def read_once(center: Client, asked: Asked, show: Callable[[Iterable[Entry]], None]) -> None:
+    """As `read`, to the end, but a line that breaks or cannot be opened is a Fault."""
+    try:
+        with dial_live(center) as socket:
+            _Reading(asked, show).run(socket)
+    except (OSError, ConnectionClosed, InvalidHandshake) as error:
+        raise Fault(f"no socket to the Center: {error}") from error
+
+
 class _Reading:
     def __init__(self, asked: Asked, show: Callable[[Iterable[Entry]], None]) -> None:
         self._asked = asked
         self._show = show
         self._merge = Merge()
-        self._newest: Newest | None = Newest(asked.lines)
+        self._began_ns = time.time_ns()
+        fresh_ns = self._began_ns - SKEW_NS if asked.follow else 1 << 63
+        self._newest: Newest | None = Newest(asked.lines, fresh_ns)
         """Holds the beginning until it is known to be complete; None once that was shown."""
         self._held: list[Entry] = []
         self._owed: dict[int, int] = {}
         self._said: set[str] = set()
-        self._began_ns = time.time_ns()
 
     def run(self, socket: ClientConnection) -> None:
         """Until the end, or for ever."""

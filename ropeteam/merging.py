@@ -106,23 +106,34 @@ class Merge:
 
 
 class Newest:
-    """The last lines of each replica, whichever copies wrote them; -1 = all of them."""
+    """The last lines of each replica, whichever copies wrote them; -1 = all. Those from `fresh_ns` on are all kept."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, fresh_ns: int = 1 << 63) -> None:
         self._count = count
-        self._kept: dict[tuple[str, str, int], deque[Entry]] = {}
+        self._fresh_ns = fresh_ns
+        self._old: dict[tuple[str, str, int], deque[Entry]] = {}
+        self._fresh: dict[tuple[str, str, int], list[Entry]] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Entries in order."""
+        """Entries, those of each replica in order."""
         for entry in entries:
             key = (entry.copy.project, entry.copy.service, entry.copy.replica)
-            kept = self._kept.get(key)
-            if kept is None:
-                kept = self._kept[key] = deque(maxlen=self._count if self._count >= 0 else None)
-            kept.append(entry)
+            if entry.line.at_ns >= self._fresh_ns:
+                self._fresh.setdefault(key, []).append(entry)
+                continue
+            old = self._old.get(key)
+            if old is None:
+                old = self._old[key] = deque(maxlen=self._count if self._count >= 0 else None)
+            old.append(entry)
 
     def take(self) -> list[Entry]:
-        """Those of all replicas, in order."""
-        found = [entry for kept in self._kept.values() for entry in kept]
-        self._kept.clear()
+        """Those of all replicas, in order of time."""
+        found: list[Entry] = []
+        for key in self._old.keys() | self._fresh.keys():
+            old = sorted(self._old.get(key, ()), key=lambda entry: entry.line.at_ns)
+            fresh = self._fresh.get(key, [])
+            room = len(old) if self._count < 0 else max(0, self._count - len(fresh))
+            found += [*old[len(old) - min(room, len(old)) :], *fresh]
+        self._old.clear()
+        self._fresh.clear()
         return sorted(found, key=lambda entry: entry.line.at_ns)

@@ -76,7 +76,7 @@ for command in (
     rope.add_command(command)
 
 nodes.node.add_command(nodes.nodes, "ls")
-for verb in (releasing.pause, releasing.resume, releasing.cancel, releasing.promote, releasing.abort):
+for verb in (releasing.watch, releasing.pause, releasing.resume, releasing.cancel, releasing.promote, releasing.abort):
     deploying.deploy.add_command(verb)
 attach(rope, {"project": Known("project", "projects")})
 attach(nodes.node, {"name": Known("node", "nodes")})

@@ -99,7 +99,7 @@ def deploy(
     """
     if context.invoked_subcommand is not None:
         return
-    how = {name: given.pop(name) for name in ("detach", "timeout")}
+    how = {name: given.pop(name) for name in ("detach", "timeout", "progress")}
     composed = _compose(given)
     if dry_run:
         _show_plan(context, composed, strategy, form)

@@ -12,12 +12,17 @@ from ropeteam.session import client, reads, talks
 
 if TYPE_CHECKING:
     from protocol.api import Problem
+    from ropeteam.progress import Style
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def waits(command: F) -> F:
-    """Add `--detach`, `--timeout` and `-o` to a command."""
+    """Add `--detach`, `--timeout`, `--progress` and `-o` to a command."""
+    command = click.option(
+        "--progress", type=click.Choice(["auto", "tty", "plain", "json"]), default="auto", show_default=True,
+        help="How it is shown; json: a line on stdout for each state.",
+    )(command)  # fmt: skip
     command = click.option("--timeout", default="10m", show_default=True, help="Give up waiting after so long.")(
         command
     )
@@ -118,6 +123,7 @@ def operate(
     *,
     detach: bool,
     timeout: str,
+    progress: "Style",
     form: Format,
     query: dict[str, str | int] | None = None,
     told: "Sequence[Problem]" = (),
@@ -145,7 +151,7 @@ def operate(
     if detach:
         note(f"Deployment {made.id} runs. Look at it: rope ps {made.project}")
     else:
-        made = follow(center, made, timeout_s)
+        made = follow(center, made, timeout_s, style=progress)
     match form:
         case "json":
             print_json(made)

@@ -12,6 +12,7 @@ from ropeteam.session import client, reads, talks
 if TYPE_CHECKING:
     from protocol.api import DeploymentView
     from ropeteam.client import Client
+    from ropeteam.progress import Style
 
 _TAKEN_BACK = frozenset({"rolled_back", "cancelled"})
 _WENT_ON = frozenset({"succeeded"})
@@ -26,6 +27,16 @@ def pause(context: click.Context, project: str, form: Format) -> None:
     """Begin nothing more of PROJECT's deployment until it is resumed."""
     made = _order(client(context), project, "pause")
     _show(made, form, f"deployment {made.id} of {project} is paused; go on: rope deploy resume {project}")
+
+
+@click.command()
+@click.argument("project")
+@waits
+@talks
+@click.pass_context
+def watch(context: click.Context, /, project: str, detach: bool, **how: Any) -> None:
+    """Wait for PROJECT's deployment that runs now, showing how it goes."""
+    _steer(context, project, "", _WENT_ON, detach=detach, **how)
 
 
 @click.command()
@@ -98,6 +109,7 @@ def _steer(
     *,
     detach: bool,
     timeout: str,
+    progress: "Style",
     form: Format,
     number: int | None = None,
 ) -> None:
@@ -110,18 +122,20 @@ def _steer(
     if detach:
         note(f"Deployment {made.id} goes on. Look at it: rope history {project}")
     else:
-        made = follow(center, made, timeout_s, good=good)
+        made = follow(center, made, timeout_s, good=good, style=progress)
     _show(made, form, "" if detach else outcome(center, made, time.monotonic() - began))
 
 
 def _order(center: "Client", project: str, verb: str, number: int | None = None) -> "DeploymentView":
-    """Do it to the project's deployment that runs now."""
+    """Do it to the project's deployment that runs now; "" only looks."""
     from protocol.api import DeploymentView, ProjectView
     from ropeteam.fault import Exit, Fault
 
     found = number or center.get(f"projects/{project}", ProjectView).deployment
     if found is None:
         raise Fault(f"no deployment of {project} runs now", f"See: rope history {project}", Exit.CONFLICT)
+    if not verb:
+        return center.get(f"deployments/{found}", DeploymentView)
     return center.send("POST", f"deployments/{found}/{verb}", DeploymentView)
 
 

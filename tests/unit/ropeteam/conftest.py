@@ -35,8 +35,8 @@ def rope(api: FakeApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     monkeypatch.setenv("ROPE_CONFIG", str(tmp_path / "rope" / "config.toml"))
     monkeypatch.setenv("ROPE_URL", api.url)
     monkeypatch.setenv("ROPE_TOKEN", "s3cret")
-    monkeypatch.setattr("ropeteam.follow.POLL_S", 0.001)
-    monkeypatch.setattr("ropeteam.follow.POLL_MAX_S", 0.002)
+    monkeypatch.setattr("ropeteam.states.POLL_S", 0.001)
+    monkeypatch.setattr("ropeteam.states.POLL_MAX_S", 0.002)
 
     def call(*arguments: str) -> Ran:
         code = run(list(arguments))

@@ -60,6 +60,10 @@ def serving() -> Iterator[FakeApi]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             path = parts.path.removeprefix("/api/v1/")
             headers = {k.lower(): v for k, v in self.headers.items()}
+            if headers.get("upgrade") == "websocket":  # as behind a proxy that passes no sockets on
+                self.send_error(426)
+                self.close_connection = True
+                return
             api.asked.append(Asked(self.command, path, parts.query, headers, body))
             what = f"{self.command} {path}"
             if api.cuts.get(what, 0):

@@ -29,7 +29,7 @@ def test_each_change_is_a_line_and_the_outcome_is_data(rope: Rope, api: FakeApi,
     api.on("GET projects/shop", project())
     ran = rope("deploy", "-f", compose)
     assert ran.code == 0
-    assert [line.split() for line in ran.err.splitlines()] == [
+    assert [line.split()[1:] for line in ran.err.splitlines()] == [
         ["resolve", "web:1", "done"],
         ["replace", "web/1", "running"],
         ["replace", "web/1", "done"],
@@ -59,11 +59,11 @@ def test_ctrl_c_leaves_the_deployment_running(
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ropeteam.follow.time.sleep", interrupt)
+    monkeypatch.setattr("ropeteam.states.time.sleep", interrupt)
     api.on("PUT projects/shop", accepted(), status=202)
     ran = rope("deploy", "-f", compose)
     assert ran.code == Exit.INTERRUPTED
-    assert "Deployment 7 keeps running. Look at it: rope ps shop" in ran.err
+    assert "Deployment 7 keeps running. rope deploy watch shop | rope deploy cancel shop" in ran.err
     assert [a.method for a in api.asked] == ["PUT"]
 
 
