@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from controlplane import garbage
 from controlplane.controller.clock import SystemClock
 from controlplane.controller.loop import Controller
-from controlplane.core import detector
+from controlplane.core import clamp, detector
 from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
@@ -93,8 +93,10 @@ async def opened(settings: Settings) -> AsyncIterator[Center]:
             meta = await _meta(store, meta, restored=settings.restored)
             token = await _admin_token(store, settings)
             nodes = {r.name: (r.state, r.held) for r in records if isinstance(r, Node)}
-            watch = detector.first(SystemClock().now().mono, nodes)
-            yield Center(settings, store, identity, Cluster(meta, Volatile(watch=watch), records), token)
+            now = SystemClock().now()
+            watch = detector.first(now.mono, nodes)
+            cluster = Cluster(meta, Volatile(watch=watch), clamp.clamped(records, now.wall))
+            yield Center(settings, store, identity, cluster, token)
 
 
 async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) -> None:
