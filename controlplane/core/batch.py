@@ -21,10 +21,11 @@ def take(draft: Draft, deployment: Deployment) -> Deployment:
     level = min((s.level for s in deployment.steps if s.open), default=None)
     taken = list(deployment.steps)
     failed = False
+    watched_since = draft.now.wall - _longest_monitor(draft, deployment)
     for i, step in enumerate(taken):
         if step.state == "running":
             taken[i] = steps.progress(draft, deployment, step)
-        elif step.state == "done" and (trouble := _relapse(draft, deployment, step)):
+        elif step.state == "done" and step.ended_at >= watched_since and (trouble := _relapse(draft, deployment, step)):
             taken[i] = step.ended("failed", draft.now.wall, trouble)
         failed = failed or taken[i].state == "failed" != step.state
     looked = msgspec.structs.replace(deployment, steps=tuple(taken))
@@ -93,6 +94,13 @@ def _batch(draft: Draft, deployment: Deployment, service: str, places: list[int]
     if ended and draft.now.wall < max(ended) + delay_s:
         return []
     return waiting[:size]
+
+
+def _longest_monitor(draft: Draft, deployment: Deployment) -> float:
+    """Seconds; what ended longer ago need not be looked at, however many steps there are."""
+    revision = draft.revision(deployment.project, deployment.aim)
+    services = revision.spec.services.values() if revision is not None else ()
+    return max((release.config(deployment, s).monitor_s for s in services), default=0.0)
 
 
 def _relapse(draft: Draft, deployment: Deployment, step: Step) -> str:

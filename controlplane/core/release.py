@@ -39,10 +39,13 @@ def config(deployment: Deployment, spec: ServiceSpec) -> UpdateConfig:
 
 
 def parallelism(deployment: Deployment, spec: ServiceSpec | None) -> int:
-    """Replicas of the service that are replaced or restarted at a time; 0 = all. Drains go one by one."""
+    """Replicas of the service that are replaced or restarted at a time; 0 = all. Drains go one by one; nobody restarts
+    everything at once.
+    """
     if spec is None or deployment.kind == "migrate":
         return 1
-    return config(deployment, spec).parallelism
+    at_once = config(deployment, spec).parallelism
+    return at_once or (1 if deployment.kind == "restart" else 0)
 
 
 def canaries(deployment: Deployment, spec: ServiceSpec) -> int:

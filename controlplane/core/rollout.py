@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from controlplane.core import batch, diff, drain, failing, placing, resolve, revisions, rolling_back, waiting
+from controlplane.core import batch, diff, drain, failing, placing, resolve, returning, revisions, rolling_back, waiting
 from controlplane.core.deployment import ENDED, RELEASES, Deployment, DeploymentState, Step
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
@@ -155,6 +155,8 @@ def _told(deployment: Deployment, reason: str) -> str:
 def _end(draft: Draft, deployment: Deployment) -> None:
     """All its steps are taken: which word is true of it?"""
     failed = failing.outcome_of(deployment)
+    if deployment.kind == "migrate":
+        returning.undo_moves(draft, deployment)
     if deployment.outcome:
         if failed:
             finish(draft, deployment, "failed", _told(deployment, failed))

@@ -97,6 +97,11 @@ def test_a_migration_that_failed_is_not_tried_again_at_once() -> None:
     assert left(Draft(world.cluster, world.now), node) == ["shop/web/1"]
     serving = [a for r in world.replicas() for a in r.assignments if a.state == "running" and not a.ending]
     assert [a.node for a in serving] == [node], "the one that serves is left alone"
+    (replica,) = world.replicas()
+    assert (replica.epoch, replica.wanted and replica.wanted.epoch, replica.outgoing) == (2, 1, None)
+    world.agents[other].fails.clear()
+    world.until(lambda: world.cluster.nodes[node].drain == "done", 400.0)
+    assert world.all_running(count=1)
 
 
 @pytest.mark.parametrize("deadline_s", [-1.0, 1e9])
