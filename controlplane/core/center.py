@@ -111,6 +111,7 @@ def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
         return Outcome(changes=Changes(), reply=_QUESTIONS[type(event)](draft, event), wake_at=now.mono + TICK_S)
     rule: Any
     if isinstance(event, Command):
+        projects.check_revision(draft, event)
         rule, draft.actor = _COMMANDS[type(event)], event.actor
     else:
         rule = _FACTS[type(event)]

@@ -13,6 +13,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Something asked. `actor`: who, for the journal."""
 
     actor: str = "admin"
+    if_revision: int | None = None
+    """Of a command on a project: obeyed only while its revision is this one; 0 = while there is no such project."""
 
 
 # -- agents ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ says what it waits for; whoever cannot wait aborts or cancels the running one (`
 import msgspec
 
 from controlplane.core import diff, feasible, revisions, rollout, waiting
-from controlplane.core.command import Accepted, Deploy, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.command import Accepted, Command, Deploy, RemoveProject, Restart, Rollback, Scale
 from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
 from controlplane.core.draft import Draft
 from controlplane.core.project import Project, Revision
@@ -15,6 +15,18 @@ from controlplane.core.record import Refused
 from protocol.spec import ProjectSpec, Strategy, fingerprint
 
 REPLICAS_MAX = 1000
+
+
+def check_revision(draft: Draft, command: Command) -> None:
+    """Refuse (`stale`) a command that was meant for another revision of its project than the present one."""
+    if command.if_revision is None:
+        return
+    code = command.spec.code if isinstance(command, Deploy) else getattr(command, "project", "")
+    project = draft.get(Project, code)
+    present = project.revision if project is not None else 0
+    if present != command.if_revision:
+        is_now = f"its revision is {present}" if present else "it is not there"
+        raise Refused("stale", f"{code} is not as you saw it: {is_now} now; look again", "If-Match")
 
 
 def deploy(draft: Draft, command: Deploy) -> Accepted:

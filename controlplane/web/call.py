@@ -81,6 +81,23 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """`true` or `1` in the query."""
         return self.choice(key, ("true", "1", "false", "0")) in ("true", "1")
 
+    def if_revision(self, present: int) -> int | None:
+        """The revision that `If-Match` names (`*` = `present`, which must be one), 0 for `If-None-Match: *`.
+
+        Raises Rejected(stale) when it can fit none.
+        """
+        wanted, unwanted = self.request.headers.get("if-match"), self.request.headers.get("if-none-match")
+        if unwanted is not None and unwanted.strip() == "*":
+            return 0
+        if wanted is None:
+            return None
+        if wanted.strip() == "*" and present:
+            return present
+        tags = [tag.strip() for tag in wanted.split(",")]
+        if etag(present) in tags:
+            return present
+        raise Rejected("stale", f"the project is not as you saw it: its ETag is {etag(present)} now; look again")
+
     async def body(self, kind: type[T], *, optional: bool = False) -> T:
         """The body as this type, strictly. `optional`: no body counts as `{}`. Raises Rejected naming the field."""
         data = await self.request.body()
@@ -96,6 +113,11 @@ def decode(data: bytes, kind: type[T]) -> T:
         raise Rejected("bad_request", f"{problem.field or 'body'}: {problem.message}", problem) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected("bad_request", f"the body is not JSON: {error}", Problem(message=str(error))) from error
+
+
+def etag(revision: int) -> str:
+    """The ETag of a project: its revision."""
+    return f'"{revision}"'
 
 
 def one_of(key: str, text: str, choices: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from controlplane.core.project import Project
 from controlplane.core.record import Refused
 from controlplane.core.views import deployment_view, project_view
 from controlplane.web.answers import Rejected, answer
-from controlplane.web.call import Call, bad
+from controlplane.web.call import Call, bad, etag
 from controlplane.web.compose import asked
 from protocol.api import (
     DeployAnswer,
@@ -42,8 +42,9 @@ async def projects(call: Call) -> Response:
 
 
 async def project(call: Call) -> Response:
-    """`GET projects/{code}`."""
-    return answer(project_view(call.cluster, _known(call), call.now))
+    """`GET projects/{code}`, with its revision as `ETag`."""
+    found = _known(call)
+    return answer(project_view(call.cluster, found, call.now), headers={"ETag": etag(found.revision)})
 
 
 async def addresses(call: Call) -> Response:
@@ -118,7 +119,9 @@ async def remove(call: Call) -> Response:
 
 
 async def _operate(call: Call, command: Command, warnings: tuple[Problem, ...] = ()) -> Response:
-    accepted: Accepted = await call.ask(command)
+    known = call.cluster.projects.get(call.name("code", PROJECT, "bad_request"))
+    wanted = call.if_revision(known.revision if known else 0)
+    accepted: Accepted = await call.ask(msgspec.structs.replace(command, if_revision=wanted))
     deployment = call.cluster.deployments.get(accepted.deployment)
     body = DeployAnswer(
         unchanged=accepted.unchanged,
@@ -127,7 +130,7 @@ async def _operate(call: Call, command: Command, warnings: tuple[Problem, ...] =
         deployment=deployment_view(deployment) if deployment else None,
         warnings=(*warnings, *(Problem(message=text) for text in accepted.warnings)),
     )
-    return answer(body, 200 if accepted.unchanged else 202)
+    return answer(body, 200 if accepted.unchanged else 202, {"ETag": etag(accepted.revision)})
 
 
 def _known(call: Call) -> Project:
