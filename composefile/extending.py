@@ -57,7 +57,7 @@ class Extender:
             self._note_circle(extends, seen[seen.index((other.file, base)) :])
             return bare
         below = self.service(other, base, seen)
-        return merge_service(below, bare, self._findings) if isinstance(below, MappingNode) else bare
+        return merge_service(below, bare, name, self._findings) if isinstance(below, MappingNode) else bare
 
     def _note_circle(self, at: Field, circle: tuple[tuple[str, str], ...]) -> None:
         """Note a circle once, wherever in it the search began."""

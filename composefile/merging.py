@@ -101,19 +101,29 @@ def merge_files(base: Mapping, over: Mapping, findings: Findings) -> Mapping:
     return _Merger(findings).mappings(base, over, ())
 
 
-def merge_service(base: Mapping, over: Mapping, findings: Findings) -> Mapping:
-    """A service over the one it extends."""
-    return _Merger(findings).mappings(base, over, ("services", "*"))
+def merge_service(base: Mapping, over: Mapping, name: str, findings: Findings) -> Mapping:
+    """The service `name` over the one it extends."""
+    return _Merger(findings).mappings(base, over, ("services", name))
 
 
 def settle(node: Mapping) -> Mapping:
-    """`node` with everything gone that is `!reset` and nothing left to merge it with."""
+    """`node` as it is when nothing is left to merge it with: what is `!reset` is gone, and no change is left."""
     entries = (
-        msgspec.structs.replace(entry, value=settle(entry.value) if isinstance(entry.value, Mapping) else entry.value)
+        msgspec.structs.replace(entry, value=_settled(entry.value))
         for entry in node.entries
         if entry.value.change != "reset"
     )
     return msgspec.structs.replace(node, entries=tuple(entries), change="")
+
+
+def _settled(node: Node) -> Node:
+    match node:
+        case Mapping():
+            return settle(node)
+        case Listing():
+            return msgspec.structs.replace(node, items=tuple(_settled(item) for item in node.items), change="")
+        case Scalar():
+            return msgspec.structs.replace(node, change="") if node.change else node
 
 
 class _Merger:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from composefile.dotenv import BadEnvFile, parse
 from composefile.errors import ComposeError
 from composefile.resolving import Resolved, load, resolve
 from composefile.sources import STDIN, Request, Unreadable
@@ -65,13 +66,14 @@ class BadFiles(Fault):
 
 def compose(said: Said) -> Composed:
     """The project that was asked for. Raises BadFiles with every error of every file, Fault for wrong usage."""
-    files = said.files or _found()
+    environment = dict(os.environ)
+    files = said.files or _found(environment)
     shown = "stdin" if files[0] == STDIN else files[0]
     request = Request(
         files=files,
-        env_files=said.env_files or None,
+        env_files=said.env_files or _listed(environment.get("COMPOSE_ENV_FILES", ""), ",") or None,
         profiles=said.profiles,
-        environment=dict(os.environ),
+        environment=environment,
         project=said.project,
         images=said.images,
     )
@@ -107,9 +109,15 @@ def _checked(code: str, where: str) -> str:
     raise Fault(f"{where}: {code!r} is no project code", then, Exit.USAGE)
 
 
-def _found() -> tuple[str, ...]:
-    """COMPOSE_FILE, else the file that Compose would take, with its override file."""
-    named = tuple(part for part in os.environ.get("COMPOSE_FILE", "").split(os.pathsep) if part)
+def _listed(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(separator) if part)
+
+
+def _found(environment: dict[str, str]) -> tuple[str, ...]:
+    """COMPOSE_FILE, also from `.env` here; else the file that Compose would take, with its override file."""
+    known = {**_dotenv(environment), **environment}
+    separator = known.get("COMPOSE_PATH_SEPARATOR", "") or os.pathsep
+    named = _listed(known.get("COMPOSE_FILE", ""), separator)
     if named:
         return named
     here = Path.cwd()
@@ -120,6 +128,14 @@ def _found() -> tuple[str, ...]:
                 override = next((o for o in _overrides(stem, suffix) if (folder / o).is_file()), "")
                 return tuple(_shown(folder / n, here) for n in (name, override) if n)
     raise Fault(f"no {NAMES[0]} here or above", "Name the file with -f; - is stdin.", Exit.USAGE)
+
+
+def _dotenv(environment: dict[str, str]) -> dict[str, str]:
+    """The variables of `.env` here; nothing when it cannot be read, which is told when the files are worked out."""
+    try:
+        return {v.name: v.value for v in parse(_read(".env"), environment.get, lambda _line, _name: None)}
+    except (Unreadable, BadEnvFile):
+        return {}
 
 
 def _overrides(stem: str, suffix: str) -> tuple[str, ...]:

@@ -112,6 +112,23 @@ def test_one_value_over_another(base: str, over: str, image: str | None) -> None
         assert resolved(files, "a", "b").compose.spec.services["w"].image == image
 
 
+def test_forms_that_do_not_meet_name_the_service() -> None:
+    text = "services: {a: {image: x, ports: ['80']}, b: {extends: a, ports: {http: 80}}}"
+    (problem,) = problems({"compose.yaml": text})
+    assert problem.field == "services.b.ports" and "a list in compose.yaml line 1" in problem.message
+
+
+def test_an_override_counts_only_among_the_files_it_is_in() -> None:
+    files = {
+        "base": "services: {w: {image: x, ports: ['80']}}",
+        "over": "include: [{path: [inc, inc2]}]\n",
+        "inc": "services: {w: {image: x, ports: ['81']}}",
+        "inc2": "services: {w: {ports: !override ['82']}}",
+    }
+    ports = resolved(files, "base", "over").compose.spec.services["w"].ports
+    assert [port.container for port in ports] == [80, 82]
+
+
 def test_a_service_may_be_reset_as_a_whole() -> None:
     files = {"a": "services: {w: {image: x}, d: {image: x}}", "b": "services: {d: !reset null}"}
     assert list(resolved(files, "a", "b").compose.spec.services) == ["w"]

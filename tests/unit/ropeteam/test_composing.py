@@ -22,7 +22,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for name in ("TAG", "COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"):
+    for name in ("TAG", "COMPOSE_FILE", "COMPOSE_ENV_FILES", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
@@ -69,6 +69,13 @@ def test_compose_file_names_files(shop: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COMPOSE_FILE", "a.yaml:b.yaml")
     assert compose(Said()).resolved.compose.spec.services["web"].init
     assert compose(Said(files=("a.yaml",))).resolved.compose.spec.services["web"].init is False
+    monkeypatch.delenv("COMPOSE_FILE")
+    (shop / ".env").write_text("COMPOSE_FILE=a.yaml|b.yaml\nCOMPOSE_PATH_SEPARATOR=|\nTAG=7\n")
+    both = compose(Said()).resolved.compose.spec.services["web"]
+    assert (both.init, both.image) == (True, "nginx:7")
+    (shop / "c.env").write_text("TAG=8")
+    monkeypatch.setenv("COMPOSE_ENV_FILES", "c.env")
+    assert image(compose(Said(files=("a.yaml",)))) == "nginx:8"
 
 
 def test_no_file_at_all_says_what_to_name(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
