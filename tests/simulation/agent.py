@@ -17,6 +17,7 @@ from nodeagent.core.events import (
     Listed,
     Memory,
     Now,
+    Probe,
     Send,
     StepDone,
     StepFailed,
@@ -24,6 +25,7 @@ from nodeagent.core.events import (
     Woke,
 )
 from nodeagent.core.node import NodeState
+from nodeagent.core.probes import Check, ProbeTable, Result
 from nodeagent.core.steps import Pull, ReadTail, Remove, Resolve, Restart, Start, Step, Stop
 from nodeagent.core.tasks import TaskRecord
 from nodeagent.journal import Journal
@@ -131,10 +133,12 @@ class Agent:
             begin=self._begin,
             send=send,
             relook=self._relook,
-            probe=lambda _: None,  # services of the simulation have Docker's health checks
+            probe=self._probe,
             now=self.now,
         )
         self._offset = clock.now - now().mono
+        self._table = ProbeTable()
+        self._rounds = 0
         self._driven = Driven(self.process, self.core.run(), lambda: self.core.due_at() + self._offset)
         self._power = engine.power
         self._broke = True
@@ -210,6 +214,33 @@ class Agent:
                 looked=looked,
             )
         )
+
+    # -- prober -----------------------------------------------------------------------------------------------------
+
+    def _probe(self, word: Probe) -> None:
+        self._table.follow(word.targets, self.now())
+        self._probe_again()
+
+    def _probe_again(self) -> None:
+        wake_at = self._table.wake_at()
+        if wake_at < float("inf"):
+            self._rounds += 1
+            pause_s = max(0.0, wake_at - self.now().mono) + 1e-6  # not a hair too early, again and again
+            self.process.after(pause_s, self._check, self._rounds)
+
+    def _check(self, number: int) -> None:
+        if number != self._rounds:
+            return
+        for check in self._table.due(self.now().mono):
+            self.process.after(self._chance.uniform(0.001, 0.02), self._checked, check)
+        self._probe_again()
+
+    def _checked(self, check: Check) -> None:
+        result = Result(ok=self.engine.well(check.target.container_id), output="connection refused")
+        event = self._table.done(check, result, self.now().mono)
+        if event is not None:
+            self.post(event)
+        self._probe_again()
 
     # -- watcher ----------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class Box:
         self.starts = 0
         self.was_unhealthy = False
         """In its present run."""
+        self.well = False
+        """What a probe finds."""
         self.made_at = now
 
     @property
@@ -128,13 +130,21 @@ class Engine:
             self.hint(box.id)
 
     def set_health(self, box: Box, health: Health) -> None:
-        """Its health check says so."""
+        """Its health check says so, and its probe finds the same."""
+        if box.runs and box.want.spec.probe is not None:
+            box.well = health == "healthy"
+            box.was_unhealthy = box.was_unhealthy or not box.well
         if box.runs and box.health != "none" and box.health != health:
             box.health = health
             box.was_unhealthy = box.was_unhealthy or health == "unhealthy"
             self.hint(box.id)
 
     # -- what the agent asks ----------------------------------------------------------------------------------------
+
+    def well(self, number: str) -> bool:
+        """What a probe of this container finds now."""
+        box = self.boxes.get(number)
+        return box is not None and box.runs and box.well
 
     def running(self) -> list[Box]:
         """Containers whose process is alive."""
@@ -270,6 +280,10 @@ class Engine:
         self.watchers.started(self, box)
         self.hint(box.id)
         image, start = box.want.spec.image, box.starts
+        if box.want.spec.probe is not None:
+            box.well, box.was_unhealthy = False, "sick" in image
+            if "sick" not in image:
+                self.power.after(self.chance.uniform(0.3, 4.0), self._healthy, box, start)
         if "bad" in image or (box.ref.project, box.ref.service) in self.cursed:
             self.power.after(self.chance.uniform(0.1, 1.5), self._exit_of, box, start, 1)
         elif box.health != "none" and "sick" not in image:

@@ -24,13 +24,24 @@ from controlplane.core.command import (
     Scale,
 )
 from controlplane.core.record import Refused
-from protocol.spec import Constraint, Dependency, HealthCheck, Mount, Placement, PortSpec, ProjectSpec, ServiceSpec
+from protocol.spec import (
+    Constraint,
+    Dependency,
+    HealthCheck,
+    Mount,
+    Placement,
+    PortSpec,
+    Probe,
+    ProjectSpec,
+    ServiceSpec,
+)
 from tests.simulation.scenario import Act
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 CHECK = HealthCheck(test=("CMD", "true"))
+PROBE = Probe(kind="tcp", port=83, interval_s=5.0, retries=2)
 REPLICAS_MIN = 30
 EDGE_PORT = 8000
 """Two projects want this port: on different nodes, which is possible on three."""
@@ -195,7 +206,7 @@ class Operators:
                     ports=(PortSpec(container=81),),
                     depends_on={"web": Dependency()},
                 ),
-                ServiceSpec(name="worker", image="worker:1", replicas=chance.randrange(1, 6)),
+                ServiceSpec(name="worker", image="worker:1", replicas=chance.randrange(1, 6), probe=PROBE),
             ]
             if chance.random() < 0.6:
                 services.append(
