@@ -72,6 +72,10 @@ class Agent:
         """Image -> pin; others resolve to `<name>@sha256:…`."""
         self.unknown: set[str] = set()
         """Images it cannot resolve."""
+        self.unpullable = False
+        """It cannot pull anything."""
+        self.deaf = False
+        """It never says how a pull goes."""
         self.busy_ports = 0
         """So many of its next containers find their port taken."""
         self.engine = f"engine-{name}"
@@ -317,6 +321,10 @@ class World:
             container = agent.running[task.target]
             container.started_at, container.state, container.restarts = self.mono, "starting", container.restarts + 1
         update = TaskUpdate(task=number, state="done", result=result if task.kind == "resolve" else "")
+        if task.kind == "pull" and agent.deaf:
+            return
+        if task.kind == "pull" and agent.unpullable:
+            update = TaskUpdate(task=number, state="failed", reason="the registry does not answer")
         if task.image in agent.unknown:
             update = TaskUpdate(task=number, state="failed", reason=f"nobody knows {task.image}")
         self.send(TaskReported(node=agent.name, session_epoch=agent.epoch, update=update))
