@@ -65,6 +65,8 @@ for command in (
     auditing.audit,
     operating.restart,
     operating.scale,
+    operating.stop,
+    operating.start,
     operating.rollback,
     operating.failover,
     operating.rm,

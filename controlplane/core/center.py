@@ -49,6 +49,8 @@ from controlplane.core.command import (
     RevokeTicket,
     Rollback,
     Scale,
+    StartProject,
+    StopProject,
 )
 from controlplane.core.draft import Draft
 from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
@@ -71,6 +73,8 @@ _COMMANDS: dict[type[Command], Any] = {
     RemoveNode: nodes.remove,
     Deploy: projects.deploy,
     Scale: projects.scale,
+    StopProject: projects.stop,
+    StartProject: projects.start,
     Restart: projects.restart,
     Rollback: projects.rollback,
     RemoveProject: projects.remove,

@@ -154,6 +154,18 @@ class Scale(Command, frozen=True, kw_only=True):
     services: dict[str, int]
 
 
+class StopProject(Command, frozen=True, kw_only=True):
+    """Run none of its replicas; what it was is kept. Answer: `Accepted`."""
+
+    project: str
+
+
+class StartProject(Command, frozen=True, kw_only=True):
+    """Run as many of each service as before it was stopped. Answer: `Accepted`."""
+
+    project: str
+
+
 class Restart(Command, frozen=True, kw_only=True):
     """Restart every replica, one at a time. No services = all. Answer: `Accepted`."""
 

@@ -7,7 +7,17 @@ says what it waits for; whoever cannot wait aborts or cancels the running one (`
 import msgspec
 
 from controlplane.core import diff, feasible, revisions, rollout, waiting
-from controlplane.core.command import Accepted, Command, Deploy, RemoveProject, Restart, Rollback, Scale
+from controlplane.core.command import (
+    Accepted,
+    Command,
+    Deploy,
+    RemoveProject,
+    Restart,
+    Rollback,
+    Scale,
+    StartProject,
+    StopProject,
+)
 from controlplane.core.deployment import ENDED, Deployment, DeploymentKind
 from controlplane.core.draft import Draft
 from controlplane.core.project import Project, Revision
@@ -76,6 +86,33 @@ def scale(draft: Draft, command: Scale) -> Accepted:
     if not project.deployment and revisions.scaled(current.spec, command.services) == current.spec:
         return Accepted(project=project.code, revision=current.number, unchanged=True)
     return _begin(draft, project, "scale", current.number, command.actor, counts=command.services)
+
+
+def stop(draft: Draft, command: StopProject) -> Accepted:
+    """Scale every service to none."""
+    current = _current(draft, draft.project(command.project))
+    counts = dict.fromkeys(current.spec.services, 0)
+    return scale(draft, Scale(project=command.project, services=counts, actor=command.actor))
+
+
+def start(draft: Draft, command: StartProject) -> Accepted:
+    """Scale a stopped project to the numbers of the newest revision that had any; one of each if none ever had."""
+    project = draft.project(command.project)
+    services = _current(draft, project).spec.services
+    if any(spec.replicas for spec in services.values()) and not project.deployment:
+        return Accepted(project=project.code, revision=project.revision, unchanged=True)
+    counts = _last_counts(draft, project)
+    wanted = {name: counts.get(name, 0 if counts else 1) for name in services}
+    return scale(draft, Scale(project=project.code, services=wanted, actor=command.actor))
+
+
+def _last_counts(draft: Draft, project: Project) -> dict[str, int]:
+    for number in range(project.revision, 0, -1):
+        found = draft.revision(project.code, number)
+        counts = {s.name: s.replicas for s in found.spec.services.values()} if found is not None else {}
+        if any(counts.values()):
+            return counts
+    return {}
 
 
 def rollback(draft: Draft, command: Rollback) -> Accepted:

@@ -225,10 +225,14 @@ def _projects() -> dict[str, Operation]:
         ),
         "POST /api/v1/projects/{code}/failover": on_project(
             "Start interrupted replicas elsewhere now, also those that wait for a person's word",
+            parameters=(CODE,),
             body=FailoverRequest,
             body_needed=False,
             answers={202: FailoverAnswer},
+            errors=("not_found", "conflict", "invalid"),
         ),
+        "POST /api/v1/projects/{code}/stop": on_project("Run none of its replicas, dependents first"),
+        "POST /api/v1/projects/{code}/start": on_project("Run as many as before it was stopped"),
     }
 
 

@@ -14,6 +14,8 @@ from controlplane.core.command import (
     Restart,
     Rollback,
     Scale,
+    StartProject,
+    StopProject,
 )
 from controlplane.core.project import Project
 from controlplane.core.record import Refused
@@ -95,6 +97,16 @@ async def scale(call: Call) -> Response:
     if not wanted.services:
         raise bad("services", "must name at least one service")
     return await _operate(call, Scale(actor=call.who.name, project=_known(call).code, services=wanted.services))
+
+
+async def stop(call: Call) -> Response:
+    """`POST projects/{code}/stop`."""
+    return await _operate(call, StopProject(actor=call.who.name, project=_known(call).code))
+
+
+async def start(call: Call) -> Response:
+    """`POST projects/{code}/start`."""
+    return await _operate(call, StartProject(actor=call.who.name, project=_known(call).code))
 
 
 async def rollback(call: Call) -> Response:

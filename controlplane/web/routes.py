@@ -93,6 +93,8 @@ TABLE: Sequence[Row | Socket] = (
     Row("POST", "/api/v1/projects/{code}/plan", admin, projects.plan),
     Row("POST", "/api/v1/projects/{code}/restart", admin, projects.restart, changes=True),
     Row("POST", "/api/v1/projects/{code}/scale", admin, projects.scale, changes=True),
+    Row("POST", "/api/v1/projects/{code}/stop", admin, projects.stop, changes=True),
+    Row("POST", "/api/v1/projects/{code}/start", admin, projects.start, changes=True),
     Row("POST", "/api/v1/projects/{code}/rollback", admin, projects.rollback, changes=True),
     Row("POST", "/api/v1/projects/{code}/failover", admin, projects.failover, changes=True),
     Row("GET", "/api/v1/deployments", admin, records.deployments),

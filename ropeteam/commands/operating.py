@@ -64,6 +64,26 @@ def scale(context: click.Context, /, project: str, services: tuple[str, ...], **
 
 @click.command()
 @click.argument("project")
+@waits
+@talks
+@click.pass_context
+def stop(context: click.Context, /, project: str, **how: Any) -> None:
+    """Run none of PROJECT's replicas, dependents first; rope start brings them back."""
+    operate(context, "POST", f"projects/{project}/stop", None, **how)
+
+
+@click.command()
+@click.argument("project")
+@waits
+@talks
+@click.pass_context
+def start(context: click.Context, /, project: str, **how: Any) -> None:
+    """Run as many of PROJECT's replicas as before it was stopped."""
+    operate(context, "POST", f"projects/{project}/start", None, **how)
+
+
+@click.command()
+@click.argument("project")
 @click.option(
     "--to", type=click.IntRange(min=1), default=None, metavar="N", help="Revision.  [default: the one before]"
 )
