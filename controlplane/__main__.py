@@ -11,6 +11,7 @@ import uvloop
 
 from controlplane.app import run
 from controlplane.listener import ListenError, listen
+from controlplane.loglines import Sparing
 from controlplane.settings import Settings, SettingsError, read_settings
 from controlplane.store.store import StoreError
 
@@ -65,6 +66,7 @@ class _OneLine(logging.Formatter):
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
+    handler.addFilter(Sparing())
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in ("uvicorn", "websockets"):  # they tell of every socket
