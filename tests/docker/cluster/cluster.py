@@ -92,8 +92,8 @@ class Cluster:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.url = f"http://{lab.address}:{PORT}"
-        self._token = secrets.token_urlsafe(24)
-        self.api = Api(self.url, self._token)
+        self.token = secrets.token_urlsafe(24)
+        self.api = Api(self.url, self.token)
         self.nodes = [Node(host, self.url) for host in lab.hosts]
         self._center: ProcessId | None = None
         self._reaped: subprocess.Popen[bytes] | None = None
@@ -125,7 +125,7 @@ class Cluster:
         argv = [sys.executable, "-m", "controlplane", "--data", str(self.lab.folder / "center")]
         argv += ["--listen", f"{self.lab.address}:{PORT}", "--public-url", self.url, "--insecure"]
         log = self.lab.folder / "center.log"
-        entry = process.start(argv, log, {**os.environ, "ROPE_ADMIN_TOKEN": self._token}, REPOSITORY)
+        entry = process.start(argv, log, {**os.environ, "ROPE_ADMIN_TOKEN": self.token}, REPOSITORY)
         self._center = process.identify(entry.pid)
         self._reaped = entry
         self.until(self.api.ready, 20.0, "the Center is ready")
