@@ -124,7 +124,7 @@ def test_a_second_set_is_switched_to_and_back(shop: Cluster, record: Record) -> 
 
 def test_a_drain_of_services_with_one_replica_fails_no_request(shop: Cluster, record: Record) -> None:
     shop.heal()
-    names = ("a", "b", "c")
+    names = tuple("abcdefgh")
     shop.deploy("single", {name: checked(1, V1) for name in names})
     node = shop.replicas("single")["a/1"].node
     assert node is not None
@@ -136,7 +136,11 @@ def test_a_drain_of_services_with_one_replica_fails_no_request(shop: Cluster, re
         began = time.monotonic()
         shop.api.node_do(node, "drain")
         shop.until(lambda: _drained(shop, node), 60.0, "the node is drained")
-        record(f"Drain of {len(here)} services with one replica each", "asked → drained", time.monotonic() - began)
+        record(
+            f"Drain of a node with {len(here)} single-replica services, under requests",
+            "asked → drained",
+            time.monotonic() - began,
+        )
         client.recent(4.0)
     assert client.failed == [], f"{len(client.failed)} of {client.asked}: {client.failed[:5]}\n{shop.told()}"
     shop.until(lambda: not shop.node(node).containers(), 20.0, "it is empty")
