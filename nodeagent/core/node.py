@@ -230,7 +230,7 @@ class NodeState:
             item.busy = None
             item.trials = outcomes.with_tail(item.trials, trimmed_tail(event.lines))
         else:
-            probed(item, event.verdict, now.mono, now.wall)
+            probed(item, event.verdict, now.mono, now.wall, engine_answers=self.engine_answers)
 
     # -- the Center -------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ EAGER_CAP_S = 1.0
 """While a container starts it is asked 0.25, 0.5, 1, 1 … s after the last answer, where its interval is longer, so that
 a quick one is ready quickly. It is given as much time as its interval and retries say all the same.
 """
+RISE = 2
+"""Successes in a row after which an unhealthy run is healthy again: one that answers now and then is not well."""
 TELL_S = 5.0
 """The least time between two words on a container whose health stays as it is: its output may change at each check."""
 INTERVAL_MIN_S = 0.1
@@ -62,6 +64,7 @@ class _Row:
         self.number = 0
         self.busy = False
         self.failures = 0
+        self.successes = 0
         self.output = ""
         self.told = ""
         self.told_at = -FOREVER
@@ -119,8 +122,12 @@ class ProbeTable:
             row.due_at = mono + pause_s(row.target.probe, "none", 0, f"{row.target.ref}#{row.number}")
             return None
         row.failures = 0 if result.ok else row.failures + 1
-        row.output = "" if result.ok else f"probe {title(row.target.probe)}: {result.output}"
+        row.successes = row.successes + 1 if result.ok else 0
         before, row.health = row.health, _health(row, result.ok, mono)
+        if not result.ok:
+            row.output = f"probe {title(row.target.probe)}: {result.output}"
+        elif row.health == "healthy":
+            row.output = ""
         row.due_at = mono + pause_s(row.target.probe, row.health, row.failures, f"{row.target.ref}#{row.number}")
         quiet = row.health == "healthy" or row.output == row.told or mono < row.told_at + TELL_S
         if row.health == before and quiet:
@@ -154,7 +161,7 @@ class ProbeTable:
 
 def _health(row: _Row, ok: bool, mono: float) -> Health:
     if ok:
-        return "healthy"
+        return "unhealthy" if row.health == "unhealthy" and row.successes < RISE else "healthy"
     spent = row.failures >= max(1, row.target.probe.retries)
     match row.health:
         case "healthy":

@@ -247,11 +247,14 @@ def observe(item: Assignment, have: Container | None, now: float, wall: float, *
         judge(item, now, wall)
 
 
-def probed(item: Assignment, verdict: Verdict, now: float, wall: float) -> None:
-    """Take in what a probe says. A word on a former run changes nothing."""
+def probed(item: Assignment, verdict: Verdict, now: float, wall: float, *, engine_answers: bool) -> None:
+    """Take in what a probe says. A word on a former run changes nothing. While the engine does not answer nobody knows
+    whether the container runs still: it may have gone with it, and is judged at the next look.
+    """
     if verdict.run == item.run:
         item.verdict = verdict
-        judge(item, now, wall)
+        if engine_answers:
+            judge(item, now, wall)
 
 
 def judge(item: Assignment, now: float, wall: float) -> None:

@@ -78,7 +78,7 @@ async def test_a_body_without_end_is_not_read_to_its_end() -> None:
     begun = asyncio.get_running_loop().time()
     async with server(endless) as port:
         assert (await make(http(port))).ok
-    assert asyncio.get_running_loop().time() - begun < 1.0
+    assert asyncio.get_running_loop().time() - begun < 2.5
 
 
 @pytest.mark.parametrize(

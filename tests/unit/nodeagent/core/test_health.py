@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nodeagent.core.events import EngineSilent
 from nodeagent.core.steps import Restart, Stop
 from protocol.messages import ContainerReport, DesiredDelta
 from protocol.spec import Probe
@@ -79,6 +80,29 @@ def test_five_unhealthy_runs_are_given_up_and_left_as_they_are() -> None:
     node.probed(a_ref(), "healthy")
     node.run(1)
     assert (told(node).gave_up, told(node).health) == (False, "healthy"), "it recovered by itself"
+
+
+def test_what_went_with_its_engine_did_not_fail() -> None:
+    node = a_node()
+    node.probed(a_ref(), "healthy")
+    node.tell(EngineSilent(reason="dockerd is being restarted"))
+    node.probed(a_ref(), "unhealthy", WHY)
+    container = node.of(a_ref())
+    assert container is not None
+    node.containers[container.id] = msgspec.structs.replace(container, status="exited", exit_code=0)
+    node.look(after_break=True)
+    node.run(0.5)
+    trials = node.state.assignments()[0].trials
+    assert trials.failures == 0 and node.running() == {a_ref()}, "started again at once"
+
+
+def test_who_is_ill_when_the_engine_is_back_is_restarted() -> None:
+    node = a_node()
+    node.tell(EngineSilent(reason="it hangs"))
+    node.probed(a_ref(), "unhealthy", WHY)
+    node.look(after_break=True)
+    node.run(3)
+    assert node.done(Restart) == 1
 
 
 def test_without_restarts_an_unhealthy_one_is_left_alone() -> None:

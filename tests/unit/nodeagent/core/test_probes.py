@@ -81,7 +81,7 @@ def test_who_never_starts_is_unhealthy_after_its_start_period_and_retries() -> N
     assert 20 + 30 <= at <= 20 + 30 + 1.2
 
 
-def test_a_healthy_one_falls_ill_after_its_retries_in_a_row_and_recovers_at_one_success() -> None:
+def test_a_healthy_one_falls_ill_after_its_retries_in_a_row_and_recovers_after_two_successes() -> None:
     bench = Bench(a_target())
     bench.run(5)
     bench.answer = BAD
@@ -94,7 +94,20 @@ def test_a_healthy_one_falls_ill_after_its_retries_in_a_row_and_recovers_at_one_
     assert bench.health() == ["healthy", "unhealthy"]
     bench.answer = GOOD
     bench.run(11)
+    assert bench.health() == ["healthy", "unhealthy"]
+    bench.run(11)
     assert bench.health() == ["healthy", "unhealthy", "healthy"]
+
+
+def test_one_that_answers_now_and_then_stays_ill() -> None:
+    bench = Bench(a_target())
+    bench.run(5)
+    bench.answer = BAD
+    bench.run(33)
+    for number in range(20):
+        bench.answer = GOOD if number % 2 else BAD
+        bench.run(10)
+    assert bench.health()[1] == "unhealthy" and bench.health().count("healthy") <= 2
 
 
 def test_what_it_says_while_it_is_ill_is_told_now_and_then() -> None:
