@@ -20,6 +20,7 @@ from controlplane.core.journal import Event
 from controlplane.core.record import Record
 from controlplane.store.folder import DATABASE
 from controlplane.store.opening import open_reader, open_writer
+from controlplane.store.steps import LOAD, StepRows, joined
 from controlplane.store.store import EVENTS_MAX, StoreBroken, StoreError, StoreFull, StoreRefused
 from controlplane.store.tables import HASH, PUT_HASH, TABLES, Statement, events_query, statements
 
@@ -53,6 +54,7 @@ class Database:
         self._reader = reader
         self._queue: asyncio.Queue[_Job | None] = asyncio.Queue(QUEUE_MAX)
         self._ended: StoreError | None = None
+        self._steps = StepRows()
         self.groups = 0
         """Transactions written, each of one or more commits."""
 
@@ -71,11 +73,22 @@ class Database:
                     meta = record
                 else:
                     records.append(record)
-        return meta, records
+        try:
+            return meta, joined(records, ((row[0], row[1]) for row in await self._fetch(LOAD, {})))
+        except msgspec.DecodeError as error:
+            raise StoreRefused(f"a step in the database cannot be read: {error}") from error
 
     async def commit(self, *changes: Changes) -> None:
         """See `Store.commit`."""
-        await self._write([statement for one in changes for statement in statements(one)])
+        work: list[Statement] = []
+        for one in changes:
+            whole, steps = self._steps.split(one)
+            work += [*statements(whole), *steps]
+        try:
+            await self._write(work)
+        except BaseException:
+            self._steps.forget()
+            raise
 
     async def events(
         self, after: int, limit: int, project: str = "", node: str = "", cause: int = 0, *, by_people: bool = False
