@@ -67,8 +67,19 @@ async def torture(folder: Path, plan: Plan) -> Result:
     try:
         async with assembled(folder, plan.nodes, story, random.Random(chance.random())) as team:
             return await _Run(team, plan, chance).run()
+    except* TorturedError:
+        raise
+    except* Exception as group:  # an operator's answer that must not be, for one
+        raise TorturedError(f"{_first(group)!r}\n--- the story so far; seed {plan.seed}\n{story.tail()}") from group
     finally:
         story.close()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 class _Run:
