@@ -5,6 +5,7 @@ Without a name all that needs nothing but this machine, about 5 min; `peers` nee
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks import agent, commands, commits, decisions, heartbeat, machine, results, ropes, storm
@@ -51,9 +52,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measured(names: Sequence[str]) -> Iterator[tuple[str, list[Row], float]]:
     for name in names:
-        others = machine.Others()
+        others, begun = machine.Others(), time.perf_counter()
         rows = BENCHMARKS[name]()
-        yield name, rows, others.percent()
+        busy = others.percent()
+        print(f"{name} took {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+        yield name, rows, busy
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ class Cluster:
         self.loads: dict[str, Load] = {}
         """What is promised to each node, worked out when first asked for and set aside when it changes."""
         self.former_loads: dict[str, Load] = {}
+        self.touched_since: dict[str, set[ReplicaId]] = {}
+        """Node -> replicas that changed there since its former load was worked out."""
         self.rooms: dict[str, Kept] = {}
         """Rooms of nodes, as they were last worked out; each says from what."""
         self.shortlists: dict[tuple[str, str], Shortlist] = {}
@@ -180,16 +182,18 @@ class Cluster:
         table[key] = record
         self._index(record)
 
-    def _outdate(self, node: str) -> None:
+    def _outdate(self, node: str, touched: ReplicaId | None = None) -> None:
         load = self.loads.pop(node, None)
         if load is not None:
             self.former_loads[node] = load
+        if touched is not None and node in self.former_loads:
+            self.touched_since.setdefault(node, set()).add(touched)
 
     def _drop(self, record: Record) -> None:
         table, key = self.table(type(record)), KEYS[type(record)][1](record)
         self._unindex(table.pop(key, None))
         if isinstance(record, Node):
-            for known in (self.loads, self.former_loads, self.rooms):
+            for known in (self.loads, self.former_loads, self.touched_since, self.rooms):
                 known.pop(record.name, None)
 
     def _index(self, record: Record) -> None:
@@ -198,7 +202,7 @@ class Cluster:
                 self.of_project.setdefault(record.id.project, set()).add(record.id)
                 for assignment in record.assignments:
                     self.on_node.setdefault(assignment.node, set()).add(record.id)
-                    self._outdate(assignment.node)
+                    self._outdate(assignment.node, record.id)
                 if wants_place(record):
                     self.unplaced.add(record.id)
                 if record.restarts_due or (record.wanted is not None and record.wanted.awaits):
@@ -227,7 +231,7 @@ class Cluster:
                 _discard(self.of_project, record.id.project, record.id)
                 for assignment in record.assignments:
                     _discard(self.on_node, assignment.node, record.id)
-                    self._outdate(assignment.node)
+                    self._outdate(assignment.node, record.id)
                 self.unplaced.discard(record.id)
                 self.crossing.discard(record.id)
                 self.departing.discard(record.id)

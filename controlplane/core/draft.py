@@ -12,7 +12,7 @@ from controlplane.core.action import Action
 from controlplane.core.cluster import KEYS, Changes, Cluster, Meta, Volatile, wants_place
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.journal import Event
-from controlplane.core.load import Share
+from controlplane.core.load import Own
 from controlplane.core.node import Node, reached_at
 from controlplane.core.port_rest import PortRest
 from controlplane.core.preparation import Preparation
@@ -26,7 +26,7 @@ from protocol.spec import ServiceSpec
 
 R = TypeVar("R", bound=Record)
 
-LOOKS_MAX = 1200
+LOOKS_MAX = 800
 """Rooms a decision looks at before it lets others have a turn, some 10 µs each (benchmarks/RESULTS.md): the loop must
 never be blocked for more than 20 ms (DESIGN §2)."""
 
@@ -59,8 +59,12 @@ class Draft:
         """The rooms of all nodes, once they were asked for; None = to be worked out."""
         self.stale: set[str] = set()
         """Nodes whose room in `view` is not true any more."""
-        self.shares: dict[tuple[ReplicaId, int], tuple[Assignment, Share]] = {}
-        """(replica, epoch) -> the assignment and what it adds to its node's load, worked out in this decision."""
+        self.owns: dict[str, Own] = {}
+        """Nodes' sums over their replicas, as last worked out in this decision."""
+        self.touched_on: dict[str, set[ReplicaId]] = {}
+        """Node -> replicas there that were changed since."""
+        self.distrusts = False
+        """Specifications were changed: no sums from before are believed."""
         self._over: dict[type[Record], dict[Any, Record | None]] = {}
         self._on_node: dict[str, set[ReplicaId]] = {}
         self._of_project: dict[str, set[ReplicaId]] = {}
@@ -231,7 +235,8 @@ class Draft:
             case Preparation():
                 self._forget_load(record.target)
             case Revision():
-                self.shares.clear()
+                self.owns.clear()
+                self.distrusts = True
                 self.view = None
 
     def _forget_load(self, node: str) -> None:
@@ -252,6 +257,7 @@ class Draft:
         will = _nodes(new)
         for name in was | will:
             self._forget_load(name)
+            self.touched_on.setdefault(name, set()).add(key)
             ids = self._on_node.get(name)
             if ids is None:
                 ids = self._on_node[name] = set(self.base.on_node.get(name, ()))

@@ -3,19 +3,19 @@
 Agents that report the same engine id share one port table and one count of resources (DESIGN §3).
 """
 
-from collections import Counter
+from collections.abc import Iterable
 
 from controlplane.core.cluster import Cluster
 from controlplane.core.draft import Draft
 from controlplane.core.fact import NodeUsage
-from controlplane.core.load import Load, Reservation, Share
+from controlplane.core.load import Load, Own, Part, Reservation, Share, nothing
 from controlplane.core.node import Node
 from controlplane.core.preparation import Preparation
 from controlplane.core.record import Now
-from controlplane.core.replica import Assignment
+from controlplane.core.replica import Assignment, Replica
 from controlplane.core.room import Holder, Kept, Resting, Room, View
 from protocol.names import ReplicaId
-from protocol.spec import PortLease, Protocol
+from protocol.spec import PortLease
 
 _NO_USAGE = NodeUsage()
 
@@ -76,7 +76,7 @@ def _build(draft: Draft, node: Node, sharing: list[Node]) -> Room:
     seen = usage.seen
     if len(sharing) > 1:
         seen = seen.union(*(draft.volatile.usage.get(n.name, _NO_USAGE).seen for n in sharing))
-    reserved = own.reservations if len(loads) == 1 else [r for load in loads for r in load.reservations]
+    reserved = [r for load in loads for r in load.reservations]
     unseen = [r for r in reserved if (r.replica, r.epoch) not in seen]
     leases, resting = own.leases, own.resting
     if len(loads) > 1:
@@ -84,10 +84,10 @@ def _build(draft: Draft, node: Node, sharing: list[Node]) -> Room:
         resting = {key: rest for load in (own, *loads) for key, rest in load.resting.items()}
     return Room(
         node=node,
-        cpus_reserved=sum(r.cpus for r in reserved),
-        memory_reserved=sum(r.memory for r in reserved),
-        unseen_cpus=sum(r.cpus for r in unseen),
-        unseen_memory=sum(r.memory for r in unseen),
+        cpus_reserved=round(sum([r.cpus for r in reserved]), 9),
+        memory_reserved=sum([r.memory for r in reserved]),
+        unseen_cpus=round(sum([r.cpus for r in unseen]), 9),
+        unseen_memory=sum([r.memory for r in unseen]),
         cpu_usage=usage.cpu_usage,
         mem_free=usage.mem_free,
         disk_free=usage.disk_free,
@@ -106,57 +106,67 @@ def _load(draft: Draft, node: str) -> Load:
     if load is None:
         load = draft.base.loads[node] = _sum(draft, node)
         draft.base.former_loads.pop(node, None)
+        draft.base.touched_since.pop(node, None)
     return load
 
 
 def _sum(draft: Draft, node: str) -> Load:
-    reservations: list[Reservation] = []
-    leases: dict[tuple[Protocol, int], Holder] = {}
-    resting: dict[tuple[Protocol, int], Resting] = {}
-    services: Counter[tuple[str, str]] = Counter()
-    projects: Counter[str] = Counter()
-    before = draft.base.loads.get(node) or draft.base.former_loads.get(node)
-    known = before.shares if before is not None else {}
-    shares: dict[tuple[ReplicaId, int], tuple[Assignment, Share]] = {}
-
-    def count(share: Share) -> None:
-        if share.reservation is not None:
-            reservations.append(share.reservation)
-        leases.update(share.leases)
-        services[share.service] += 1
-        projects[share.service[0]] += 1
-
-    for replica in draft.replicas_on(node):
-        for assignment in (replica.wanted, replica.outgoing):
-            if assignment is None or assignment.node != node:
-                continue
-            if not assignment.ending:
-                key = (replica.id, assignment.epoch)
-                found = known.get(key) or draft.shares.get(key)
-                if found is None or found[0] is not assignment:
-                    share = _work_out(draft, replica.id, assignment.epoch, assignment.revision, assignment.ports)
-                    found = draft.shares[key] = (assignment, share)
-                shares[key] = found
-                count(found[1])
-                continue
-            for lease in assignment.ports:  # on its way out: its own service may have the port at once
-                resting[lease.protocol, lease.host] = Resting(
-                    project=replica.id.project, service=replica.id.service, until=None
-                )
-    for rest in draft.rests_on(node):
-        resting[rest.protocol, rest.port] = Resting(
-            project=rest.holder.project, service=rest.holder.service, until=rest.until
-        )
-    for prepared in _preparations(draft, node):
-        count(_work_out(draft, prepared.replica, 0, prepared.revision, prepared.ports))
+    own = _own(draft, node)
+    rests = {
+        (rest.protocol, rest.port): Resting(project=rest.holder.project, service=rest.holder.service, until=rest.until)
+        for rest in draft.rests_on(node)
+    }
+    prepared = _preparations(draft, node)
+    whole = own if not prepared else own.with_parts({p.replica: _prepared(draft, own, p) for p in prepared})
     return Load(
-        reservations=tuple(reservations),
-        leases=leases,
-        resting=resting,
-        services=services,
-        projects=projects,
-        shares=shares,
+        own=own,
+        reservations=whole.reservations.values(),
+        leases=whole.leases,
+        resting={**whole.leaving, **rests},
+        services=whole.services,
+        projects=whole.projects,
     )
+
+
+def _own(draft: Draft, node: str) -> Own:
+    """The sums over the node's replicas: those last worked out, with what was changed since."""
+    known = draft.owns.get(node)
+    touched: Iterable[ReplicaId] = draft.touched_on.pop(node, ())
+    if known is None:
+        current, former = draft.base.loads.get(node), draft.base.former_loads.get(node)
+        if draft.distrusts or (current is None and former is None):
+            known, touched = nothing(), (r.id for r in draft.replicas_on(node))
+        elif current is not None:
+            known = current.own
+        else:
+            assert former is not None
+            known = former.own
+            touched = draft.base.touched_since.get(node, set()).union(touched)
+    draft.owns[node] = found = known.with_parts({key: _part(draft, node, key) for key in touched})
+    return found
+
+
+def _here(replica: Replica, node: str) -> tuple[Assignment, ...]:
+    return tuple(a for a in (replica.wanted, replica.outgoing) if a is not None and a.node == node)
+
+
+def _part(draft: Draft, node: str, key: ReplicaId) -> Part | None:
+    replica = draft.replica(key)
+    here = _here(replica, node) if replica is not None else ()
+    if not here:
+        return None
+    return Part(
+        assignments=here,
+        shares=tuple(_work_out(draft, key, a.epoch, a.revision, a.ports) for a in here if not a.ending),
+        leaving=tuple((lease.protocol, lease.host) for a in here if a.ending for lease in a.ports),
+    )
+
+
+def _prepared(draft: Draft, own: Own, prepared: Preparation) -> Part:
+    """What is prepared for a replica, beside what it has here."""
+    before = own.parts.get(prepared.replica, Part((), (), ()))
+    share = _work_out(draft, prepared.replica, 0, prepared.revision, prepared.ports)
+    return before._replace(shares=(*before.shares, share))
 
 
 def _work_out(draft: Draft, key: ReplicaId, epoch: int, revision: int, ports: tuple[PortLease, ...]) -> Share:
