@@ -119,7 +119,7 @@ def _value(text: str, at: int, line: int, lookup: Lookup, unset: Unset) -> tuple
             inside, end = _quoted(text, at, line)
             return fill(_ESCAPE.sub(_unescaped, inside), lookup, lambda name: unset(line, name)), end
         written = _line(text, at)
-        value = "" if written.startswith("#") else written.partition(" #")[0].rstrip()
+        value = written.partition(" #")[0].rstrip()  # a # right after the = begins the value, as in Compose
         return fill(value, lookup, lambda name: unset(line, name)), at + len(written)
     except BadVariable as error:
         raise BadEnvFile(line, error.message, error.fix) from error

@@ -58,17 +58,21 @@ def fill(text: str, lookup: Lookup, unset: Callable[[str], None], depth: int = 0
 
 
 def _closing(text: str, start: int) -> int:
-    """Index of the brace that closes the `${` at `start`; only `${` opens another one."""
-    depth, at = 0, start
-    while at < len(text):
-        if text.startswith("${", at):
+    """Index of the brace that closes the `${` at `start`; every brace inside counts, as in Compose.
+
+    Where braces do not match, the last one of the text closes it, as there too.
+    """
+    depth = 0
+    for at in range(start + 1, len(text)):
+        if text[at] == "{":
             depth += 1
-            at += 1
         elif text[at] == "}":
             depth -= 1
             if depth == 0:
                 return at
-        at += 1
+    last = text.rfind("}", start)
+    if last > 0:
+        return last
     raise BadVariable(f"{printable(text[start:])} is not closed", "Add '}', or write $$ for a literal dollar.")
 
 
