@@ -128,4 +128,5 @@ def _may_move(world: "World", key: ReplicaId) -> bool:
     cluster = world.center.cluster
     wanted = cluster.replicas[key].wanted
     assert wanted is not None
-    return cluster.revisions[key.project, wanted.revision].spec.services[key.service].may_move
+    spec = cluster.revisions[key.project, wanted.revision].spec.services[key.service]
+    return spec.may_move and spec.failover.mode == "auto" and spec.failover.after_s <= OFFLINE_S

@@ -54,7 +54,7 @@ class Liveness:
             was, now = old.wanted, record.wanted
             if was is None or now is None or was.epoch == now.epoch or was.node == now.node:
                 continue
-            if not asked_for(changes, now):
+            if not asked_for(changes, now) and now.node != old.home:
                 self._count(record.id, was.node, "gave up" if record.moves > old.moves else "engine or port")
         for gone in changes.drops:
             if isinstance(gone, Replica):

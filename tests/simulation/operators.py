@@ -7,44 +7,36 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from controlplane.core.command import (
+    AbortRelease,
     Accepted,
+    CancelDeployment,
     Command,
     ConfirmDown,
     Deploy,
     DrainNode,
+    FailOver,
     PatchNode,
+    PauseDeployment,
+    PromoteCanary,
     RemoveNode,
     RemoveProject,
     Restart,
+    ResumeDeployment,
     ResumeNode,
     Rollback,
     Scale,
 )
+from controlplane.core.deployment import Deployment
 from controlplane.core.record import Refused
-from protocol.spec import (
-    Constraint,
-    Dependency,
-    HealthCheck,
-    Mount,
-    Placement,
-    PortSpec,
-    Probe,
-    ProjectSpec,
-    ServiceSpec,
-)
+from protocol.spec import ProjectSpec
+from tests.simulation.projects import broken, made, updated
 from tests.simulation.scenario import Act
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-CHECK = HealthCheck(test=("CMD", "true"))
-PROBE = Probe(kind="tcp", port=83, interval_s=5.0, retries=2)
 REPLICAS_MIN = 30
-EDGE_PORT = 8000
-"""Two projects want this port: on different nodes, which is possible on three."""
 
 
 class Operators:
@@ -52,15 +44,16 @@ class Operators:
 
     def __init__(self, world: "World", chance: random.Random) -> None:
         self._world = world
-        self.good: dict[str, ProjectSpec] = {}
         self.acked_deployments: set[int] = set()
         self.acked_drains: dict[str, bool] = {}
         self._asked_to_go: set[str] = set()
         """Nodes whose removal was asked for, answered or not."""
         self.asleep = False
         """Nobody asks anything."""
+        self.caring = False
+        """It is calm, and they see to what is not done yet."""
         self._versions = 0
-        self._make_projects(chance)
+        self.good = made(chance, REPLICAS_MIN)
 
     def begin(self) -> None:
         """Deploy everything."""
@@ -74,11 +67,23 @@ class Operators:
         code = chance.choice(sorted(self.good))
         gone = chance.random() < 0.1
         match act.kind:
+            case "drain" | "resume" | "label" | "confirm_down" | "remove_node":
+                self._act_on_node(act.kind, chance, gone)
+            case "add_node":
+                if len([m for m in world.machines.values() if not m.removed]) < 20:
+                    world.add_machine()
+            case _:
+                self._act_on_project(act.kind, code, chance, gone)
+
+    def _act_on_project(self, kind: str, code: str, chance: random.Random, gone: bool) -> None:
+        match kind:
             case "update":
-                self.good[code] = self._updated(self.good[code], chance)
+                self._versions += 1
+                self.good[code] = updated(self.good[code], self._versions, chance)
                 self._ask(Deploy(spec=self.good[code]), self._deployed, gone)
             case "bad_update":
-                self._ask(Deploy(spec=self._broken(self.good[code], chance)), self._deployed, gone)
+                self._versions += 1
+                self._ask(Deploy(spec=broken(self.good[code], self._versions, chance)), self._deployed, gone)
             case "scale":
                 service = chance.choice(sorted(self.good[code].services))
                 spec = self.good[code].services[service]
@@ -91,12 +96,45 @@ class Operators:
             case "remove_project":
                 self._ask(RemoveProject(project=code), self._deployed, gone)
                 back_s = chance.choice((0.2, 5.0, 40.0))
-                world.clock.after(back_s, lambda: self._ask(Deploy(spec=self.good[code]), self._deployed))
-            case "drain" | "resume" | "label" | "confirm_down" | "remove_node":
-                self._act_on_node(act.kind, chance, gone)
-            case "add_node":
-                if len([m for m in world.machines.values() if not m.removed]) < 20:
-                    world.add_machine()
+                self._world.clock.after(back_s, lambda: self._ask(Deploy(spec=self.good[code]), self._deployed))
+            case "intervene":
+                self._intervene(code, chance, gone)
+            case "fail_over":
+                self._ask(FailOver(project=code), lambda _: None, gone)
+            case _:
+                raise AssertionError(f"{kind} is nothing people do to a project")
+
+    def _intervene(self, code: str, chance: random.Random, gone: bool) -> None:
+        """Somebody does something about what is under way."""
+        kind = chance.choice((PauseDeployment, ResumeDeployment, CancelDeployment, PromoteCanary, AbortRelease))
+        open_ = [d for d in self._open_deployments() if d.project == code]
+        if open_:
+            self._ask(kind(deployment=chance.choice(open_).id), lambda _: None, gone)
+
+    def care(self) -> None:
+        """In the calm people see to what waits for them: canaries, pauses, releases that went back for some trouble."""
+        for deployment in self._open_deployments():
+            if deployment.state == "paused":
+                self._ask(ResumeDeployment(deployment=deployment.id), lambda _: None)
+            elif any(s.kind == "promote" and s.state == "running" for s in deployment.steps):
+                self._ask(PromoteCanary(deployment=deployment.id), lambda _: None)
+        for code, spec in self.good.items():
+            if code not in self._deploying() and self._is_other(code, spec):
+                self._ask(Deploy(spec=spec), self._deployed)
+
+    def _open_deployments(self) -> list[Deployment]:
+        cluster = self._world.cluster
+        return [cluster.deployments[i] for i in sorted(cluster.open_deployments)]
+
+    def _deploying(self) -> set[str]:
+        return {deployment.project for deployment in self._open_deployments()}
+
+    def _is_other(self, code: str, spec: ProjectSpec) -> bool:
+        """The project stands at another revision than was asked for: its release failed."""
+        cluster = self._world.cluster
+        project = cluster.projects.get(code)
+        current = cluster.revisions.get((code, project.revision)) if project is not None else None
+        return project is None or bool(project.failed) or current is None or current.spec != spec
 
     def _act_on_node(self, kind: str, chance: random.Random, gone: bool) -> None:
         names = [m.name for m in self._world.machines.values() if not m.removed]
@@ -134,6 +172,7 @@ class Operators:
         if world.center is None or world.center.process.stopped or self.asleep:
             world.clock.after(2.0, self.put_right)
             return
+        self.caring = True
         for machine in world.machines.values():
             if not machine.removed:
                 self._ask(ResumeNode(node=machine.name), self._drained(machine.name, False))
@@ -183,60 +222,6 @@ class Operators:
     def _deployed(self, answer: Accepted) -> None:
         if answer.deployment:
             self.acked_deployments.add(answer.deployment)
-
-    # -- projects ---------------------------------------------------------------------------------------------------
-
-    def _make_projects(self, chance: random.Random) -> None:
-        total = 0
-        while total < REPLICAS_MIN or len(self.good) < 3:
-            code = f"p{len(self.good) + 1}"
-            services = [
-                ServiceSpec(
-                    name="web",
-                    image="web:1",
-                    replicas=chance.randrange(2, 7),
-                    ports=(PortSpec(container=80),),
-                    stop_grace_s=chance.choice((1.0, 3.0, 10.0)),
-                ),
-                ServiceSpec(
-                    name="api",
-                    image="api:1",
-                    replicas=chance.randrange(1, 5),
-                    health=CHECK,
-                    ports=(PortSpec(container=81),),
-                    depends_on={"web": Dependency()},
-                ),
-                ServiceSpec(name="worker", image="worker:1", replicas=chance.randrange(1, 6), probe=PROBE),
-            ]
-            if chance.random() < 0.6:
-                services.append(
-                    ServiceSpec(name="db", image="db:1", mounts=(Mount(kind="volume", target="/data", source="data"),))
-                )
-            if chance.random() < 0.8:
-                edge = PortSpec(container=82, host_from=EDGE_PORT, host_to=EDGE_PORT)
-                edges = 1 if len(self.good) < 2 else 0
-                services.append(ServiceSpec(name="edge", image="edge:1", replicas=edges, ports=(edge,), health=CHECK))
-            if chance.random() < 0.3:
-                zone = Placement(constraints=(Constraint(key="labels.zone", value="b", equal=False),), max_per_node=3)
-                services.append(ServiceSpec(name="zoned", image="zoned:1", replicas=2, placement=zone))
-            self.good[code] = ProjectSpec(code=code, services={s.name: s for s in services}, volumes=("data",))
-            total += sum(s.replicas for s in services)
-
-    def _updated(self, spec: ProjectSpec, chance: random.Random) -> ProjectSpec:
-        self._versions += 1
-        service = spec.services[chance.choice(sorted(spec.services))]
-        if chance.random() < 0.6:
-            changed = msgspec.structs.replace(service, image=f"{service.name}:{self._versions}")
-        else:
-            changed = msgspec.structs.replace(service, environment={"VERSION": str(self._versions)})
-        return msgspec.structs.replace(spec, services={**spec.services, service.name: changed})
-
-    def _broken(self, spec: ProjectSpec, chance: random.Random) -> ProjectSpec:
-        self._versions += 1
-        service = spec.services[chance.choice(sorted(spec.services))]
-        how = chance.choice(("bad", "sick", "ghost"))
-        changed = msgspec.structs.replace(service, image=f"{service.name}:{how}{self._versions}")
-        return msgspec.structs.replace(spec, services={**spec.services, service.name: changed})
 
 
 def _brief(command: Command) -> str:

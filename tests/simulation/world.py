@@ -129,6 +129,7 @@ class World:
         if self._progresses() and left_s > 15.0:
             self.clock.after(10.0, self._be_well, drill, end)
             return
+        self.operators.caring = False
         self.liveness.check_calm("after a storm")
         if left_s >= DRILL_S:
             drills.begin(self, drill, left_s)
@@ -140,7 +141,7 @@ class World:
         return any(self.wall - d.progress_at < PROGRESS_S for d in open_)
 
     def _rage(self) -> None:
-        self.raging = True
+        self.raging, self.operators.caring = True, False
 
     def _break(self, fault: Fault) -> None:
         self.counts.faults += 1
@@ -176,6 +177,8 @@ class World:
     def _second(self) -> None:
         self.safety.second()
         self.liveness.second()
+        if self.operators.caring and int(self.clock.now) % 8 == 0:
+            self.operators.care()
         if int(self.clock.now) % 60 == 7:
             self._backups.append(dict(self.store.rows))
             for machine in self.machines.values():
