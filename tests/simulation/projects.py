@@ -24,7 +24,7 @@ from protocol.spec import (
 )
 
 CHECK = HealthCheck(test=("CMD", "true"))
-PROBE = Probe(kind="tcp", port=83, interval_s=5.0, retries=2)
+PROBE = Probe(kind="tcp", port=83, interval_s=20.0, retries=2)
 EDGE_PORT = 8000
 """Two projects want this port: on different nodes, which is possible on three."""
 
