@@ -122,9 +122,8 @@ def tell_placed(draft: Draft, replica: Replica, placed: Placed, cause: int, **ab
     draft.event(
         "replica.placed",
         f"{replica.id} placed {place_text}",
+        of=replica,
         cause=cause,
-        project=replica.id.project,
-        replica=str(replica.id),
         node=placed.node,
         data={"epoch": replica.epoch, "candidates": told(placed)},
         **about,

@@ -189,8 +189,18 @@ class Draft:
             self._reload(record)
         self._over.setdefault(kind, {})[KEYS[kind][1](record)] = None
 
-    def event(self, kind: str, text: str, *, cause: int = 0, **about: Any) -> int:
-        """Write a line of the journal; gives its sequence number, which is its cause when none is given."""
+    def event(
+        self, kind: str, text: str, *, of: Deployment | Replica | None = None, cause: int = 0, **about: Any
+    ) -> int:
+        """Write a line of the journal; gives its sequence number, which is its cause when none is given. `of`: whose
+        line it is, which says project and cause.
+        """
+        match of:
+            case Deployment():
+                about = {"project": of.project, "deployment": of.id, **about}
+            case Replica():
+                about = {"project": of.id.project, "replica": str(of.id), **about}
+        cause = cause or (of.cause if of is not None else 0)
         seq = self.meta.event_seq + 1
         self.meta = msgspec.structs.replace(self.meta, event_seq=seq)
         actor, self.actor = self.actor, ""

@@ -42,9 +42,7 @@ def promote(draft: Draft, deployment: Deployment, step: Step, reason: str) -> St
     draft.event(
         "deployment.promoted",
         f"deployment {deployment.id}: the canary of {step.service} is promoted, {reason}",
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     return step.ended("done", draft.now.wall, reason)
 

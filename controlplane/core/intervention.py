@@ -38,9 +38,7 @@ def resume(draft: Draft, command: ResumeDeployment) -> Deployment:
     draft.event(
         "deployment.resumed",
         f"deployment {deployment.id} resumed, asked by {command.actor}",
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     draft.put(
         msgspec.structs.replace(

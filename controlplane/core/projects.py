@@ -196,8 +196,7 @@ def _begin(
     draft.event(
         "deployment.created",
         f"deployment {deployment.id}: {what}, asked by {actor}",
-        project=project.code,
-        deployment=deployment.id,
+        of=deployment,
     )
     if kind in ("deploy", "update", "remove"):
         _supersede(draft, project.code, deployment)

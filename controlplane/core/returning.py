@@ -62,9 +62,8 @@ def put_back(draft: Draft, replica: Replica, deployment: Deployment, revision: i
     draft.event(
         "replica.returned",
         f"{replica.id} is served by its former copy again, {where(old, draft.get(Node, old.node))}",
+        of=replica,
         cause=deployment.cause,
-        project=replica.id.project,
-        replica=str(replica.id),
         node=old.node,
         deployment=deployment.id,
     )

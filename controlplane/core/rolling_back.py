@@ -23,9 +23,7 @@ def go_back(draft: Draft, deployment: Deployment, outcome: Outcome, reason: str)
     draft.event(
         "deployment.going_back",
         f"deployment {deployment.id} goes back to revision {back.number}: {reason}",
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     project = draft.project(deployment.project)
     draft.put(msgspec.structs.replace(project, revision=back.number))

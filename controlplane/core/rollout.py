@@ -80,9 +80,7 @@ def _start(draft: Draft, deployment: Deployment) -> Deployment:
     cause = draft.event(
         "deployment.started",
         f"deployment {deployment.id} started: {verb}, {deployment.project} revision {deployment.revision}",
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     deployment = msgspec.structs.replace(
         deployment,
@@ -183,9 +181,7 @@ def pause(draft: Draft, deployment: Deployment, reason: str) -> Deployment:
     draft.event(
         "deployment.paused",
         f"deployment {deployment.id} paused: {reason}",
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     return msgspec.structs.replace(deployment, state="paused", reason=reason, paused_at=draft.now.wall)
 
@@ -223,9 +219,7 @@ def finish(draft: Draft, deployment: Deployment, state: DeploymentState, reason:
     draft.event(
         f"deployment.{state}",
         f"deployment {deployment.id} {state}{took}" + (f": {reason}" if reason else ""),
-        cause=deployment.cause,
-        project=deployment.project,
-        deployment=deployment.id,
+        of=deployment,
     )
     project = draft.get(Project, deployment.project)
     if project is None or project.deployment != deployment.id:

@@ -18,6 +18,8 @@ _EVENT_TONES: Mapping[str, str] = {
     "replica.failed": "ba", "replica.unhealthy": "ba", "replica.restarted": "wa", "replica.healthy": "ok",
     "node.unschedulable": "wa", "node.removed": "wa", "node.schedulable": "ok", "deployment.cancelled": "wa",
     "replica.port_remapped": "wa", "replica.port_taken": "wa", "deployment.started": "pr", "replica.placed": "pr",
+    "deployment.rolled_back": "wa", "deployment.going_back": "wa", "deployment.paused": "wa", "node.drain_late": "wa",
+    "deployment.resumed": "pr", "deployment.promoted": "ok", "replica.returned": "ok", "node.drained": "ok",
     "deployment.succeeded": "ok", "node.online": "ok", "alarm.over": "ok", "node.connected": "ok",
 }  # fmt: skip
 """Kind of an event -> colour of its mark; all others are idle."""
