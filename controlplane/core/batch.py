@@ -6,7 +6,7 @@ for a replace means that the new copy is ready, and `delay` has passed. Other st
 
 import msgspec
 
-from controlplane.core import chains, dependencies, diff, release, steps
+from controlplane.core import dependencies, diff, release, steps
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.replica import is_checked
@@ -71,12 +71,15 @@ def _early(draft: Draft, deployment: Deployment, level: int) -> list[int]:
     waiting = {s.service for s in deployment.steps if s.state == "waiting"}
     behind = {(s.service, s.level) for s in deployment.steps if s.open}
     found = []
+    known: dict[str, bool] = {}
     for i, step in enumerate(deployment.steps):
         if step.kind != "start" or step.state != "waiting" or step.level <= level:
             continue
-        needed = chains.needs(revision.spec.services, step.service)
-        first = not waiting & needed.keys() and all(at >= step.level for name, at in behind if name == step.service)
-        if first and not dependencies.unmet(draft, step.key, deployment.aim, everyone=True):
+        if step.service not in known:
+            needed = revision.spec.services[step.service].depends_on.keys()
+            first = not waiting & needed and all(at >= step.level for name, at in behind if name == step.service)
+            known[step.service] = first and not dependencies.unmet(draft, step.key, deployment.aim, everyone=True)
+        if known[step.service]:
             found.append(i)
     return found
 

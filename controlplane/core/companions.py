@@ -26,7 +26,15 @@ def company(draft: Draft, replica: Replica, away: frozenset[str]) -> tuple[Servi
     if revision is None:
         return ()
     services = revision.spec.services
-    found = [n for n in chains.linked(services, replica.id.service) if _needs_place(draft, revision, services[n], away)]
+    there: dict[str, list[Replica]] = {}
+    for other in draft.replicas_of(revision.project):
+        there.setdefault(other.id.service, []).append(other)
+    project = draft.get(Project, revision.project)
+    found = [
+        name
+        for name in chains.linked(services, replica.id.service)
+        if _needs_place(draft, project, services[name], there.get(name, []), away)
+    ]
     depths = chains.depths(services)
     return tuple(services[name] for name in sorted(found, key=lambda name: (depths[name], name)))
 
@@ -38,12 +46,12 @@ def _chained(draft: Draft, replica: Replica) -> Revision | None:
     return revision
 
 
-def _needs_place(draft: Draft, revision: Revision, spec: ServiceSpec, away: frozenset[str]) -> bool:
-    replicas = [r for r in draft.replicas_of(revision.project) if r.id.service == spec.name]
-    if not replicas:
+def _needs_place(
+    draft: Draft, project: Project | None, spec: ServiceSpec, there: list[Replica], away: frozenset[str]
+) -> bool:
+    if not there:
         return spec.replicas > 0
-    project = draft.get(Project, revision.project)
-    return any(_is_adrift(draft, r, away) and (spec.may_move or not data_node(project, r.id)) for r in replicas)
+    return any(_is_adrift(draft, r, away) and (spec.may_move or not data_node(project, r.id)) for r in there)
 
 
 def _is_adrift(draft: Draft, replica: Replica, away: frozenset[str]) -> bool:

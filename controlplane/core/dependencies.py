@@ -5,6 +5,7 @@ Deployments ask `unmet` before a step begins; failover holds a replica until `un
 elsewhere. Rules: docs/dependencies.md.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,19 +36,41 @@ class Unmet(NamedTuple):
     yields: bool
 
 
-def unmet(draft: Draft, key: ReplicaId, revision: int, *, node: str = "", everyone: bool = False) -> Unmet | None:
+Replicas = dict[str, list[Replica]]
+"""The replicas of a project that shall stay, by service."""
+
+
+def replicas_of(draft: Draft, project: str) -> Replicas:
+    """They, as they are in this decision: worked out once by whoever asks for many."""
+    found: Replicas = {}
+    for replica in draft.replicas_of(project):
+        if not replica.ending:
+            found.setdefault(replica.id.service, []).append(replica)
+    return found
+
+
+def unmet(
+    draft: Draft,
+    key: ReplicaId,
+    revision: int,
+    *,
+    node: str = "",
+    everyone: bool = False,
+    among: Replicas | None = None,
+) -> Unmet | None:
     """The first thing that a replica of this revision waits for, None when it may start.
 
     `everyone`: all replicas of a service must be ready, as Compose has it on `up` (deployments). Otherwise those on
-    `node`, which the replica reaches by name there; where there are none, any one will do.
+    `node`, which the replica reaches by name there; where there are none, any one will do. `among`: the project's
+    replicas, where they are at hand.
     """
     found = draft.revision(key.project, revision)
     conditions = chains.needs(found.spec.services, key.service) if found is not None else {}
     if not conditions:
         return None
-    replicas = [r for r in draft.replicas_of(key.project) if not r.ending]
+    replicas = replicas_of(draft, key.project) if among is None else among
     for service, needed in conditions.items():
-        waited = [r for r in replicas if r.id.service == service]
+        waited = replicas.get(service, [])
         near = [] if everyone else [r for r in waited if any(a.node == node and not a.ending for a in r.assignments)]
         missing = [r for r in near or waited if not met(draft, r, needed.condition, node=node if near else "")]
         if not missing or (not near and not everyone and len(missing) < len(waited)):
@@ -68,7 +91,7 @@ def services_needed(draft: Draft, key: ReplicaId, revision: int) -> frozenset[st
 
 def in_order(draft: Draft, replicas: list[Replica]) -> list[tuple[Turn, Replica]]:
     """The replicas of each project in the order of their dependencies, each with its turn."""
-    known: dict[tuple[str, int], dict[str, int]] = {}
+    known: dict[tuple[str, int], Mapping[str, int]] = {}
     found = []
     for replica in replicas:
         numbered = (replica.id.project, replica.revision)
@@ -98,12 +121,15 @@ def hold(draft: Draft, replica: Replica, node: str) -> str:
 
 def release(draft: Draft) -> None:
     """Let replicas go whose time has come, and restart those that asked to be restarted after others. Every tick."""
+    there: dict[str, Replicas] = {}
     for key in sorted(draft.base.in_order):
         replica = draft.replica(key)
         if replica is None or replica.wanted is None:
             continue
         if replica.wanted.awaits:
-            _review(draft, replica, replica.wanted)
+            if key.project not in there:
+                there[key.project] = replicas_of(draft, key.project)
+            _review(draft, replica, replica.wanted, there[key.project])
         elif replica.restarts_due and _is_up(draft, replica, replica.wanted, "service_healthy"):
             _restart_dependents(draft, replica, replica.wanted)
 
@@ -128,11 +154,11 @@ def _is_hopeless(replica: Replica) -> bool:
     return replica.failed or replica.wanted is None or replica.wanted.state in ("interrupted", "failed")
 
 
-def _review(draft: Draft, replica: Replica, wanted: Assignment) -> None:
+def _review(draft: Draft, replica: Replica, wanted: Assignment, among: Replicas) -> None:
     if wanted.state == "interrupted":
         return
     key = replica.id
-    found = unmet(draft, key, wanted.revision, node=wanted.node)
+    found = unmet(draft, key, wanted.revision, node=wanted.node, among=among)
     late = found is not None and found.yields and draft.now.wall - wanted.since >= ORDER_WAIT_S
     if found is not None and not late:
         if wanted.reason != found.text:

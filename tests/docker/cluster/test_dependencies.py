@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from protocol.api import ReplicaView
-from tests.docker.cluster.cluster import WEB, Cluster, answers
+from tests.docker.cluster.cluster import WEB, Cluster, answers, web
 from tests.docker.cluster.conftest import Record
 
 CODE = "chain"
@@ -70,7 +70,7 @@ def through(cluster: Cluster) -> bool:
 
 def started(cluster: Cluster, *without: str) -> list[str]:
     """The services in the order in which their engines started the containers that run now."""
-    found = [s for s in cluster.containers(*without) if s.replica.project == CODE and s.running]
+    found = [s for s in cluster.containers(*without) if s.replica.project == CODE and s.running and s.started_at]
     return [s.replica.service for s in sorted(found, key=lambda s: datetime.fromisoformat(_short(s.started_at)))]
 
 
@@ -98,6 +98,16 @@ def test_a_chain_is_deployed_in_order_on_one_node(shop: Cluster) -> None:
     assert (project.state, project.message) == ("running", "3 of 3 healthy; 1 completed")
 
 
+def only_here(cluster: Cluster, node: str | None, code: str, service: dict[str, object]) -> None:
+    """Deploy `service` as `web` on this node: the others take nothing meanwhile."""
+    others = [n.name for n in cluster.nodes if n.name != node]
+    for name in others:
+        cluster.api.node_do(name, "drain")
+    cluster.deploy(code, {"web": service})
+    for name in others:
+        cluster.api.node_do(name, "resume")
+
+
 def lose(cluster: Cluster, record: Record, how: str) -> None:
     """Everything of the chain's node is away: all of it comes up on one other node, in order, by itself."""
     before, after = serving(cluster), cluster.api.last_event()
@@ -116,7 +126,7 @@ def lose(cluster: Cluster, record: Record, how: str) -> None:
     assert len({r.node for r in now.values()}) == 1, cluster.told()
     assert {name: r.epoch for name, r in now.items()} == {name: r.epoch + 1 for name, r in before.items()}
     assert started(cluster, lost) == list(ORDER)
-    ran = [e.replica for e in cluster.story(after) if e.kind == "replica.placed"]
+    ran = [e.replica for e in cluster.story(after) if e.kind == "replica.placed" and e.project == CODE]
     assert ran == [f"{CODE}/{name}/1" for name in ORDER], "the job is not run again"
     released = [e.replica for e in cluster.story(after) if e.kind == "replica.released"]
     assert released == [f"{CODE}/api/1", f"{CODE}/web/1"]
@@ -135,7 +145,20 @@ def test_a_chain_that_is_cut_off_comes_up_elsewhere_in_order(shop: Cluster, reco
 
 
 def test_a_chain_whose_node_loses_power_comes_up_elsewhere_in_order(shop: Cluster, record: Record) -> None:
+    node = serving(shop)["db"].node
+    only_here(shop, node, "hand", {**web(), "x-rope": {"failover": {"mode": "manual"}}})
+    only_here(shop, node, "fixed", {**web(), "ports": ["9000:8080"], "x-rope": {"port": "strict"}})
     lose(shop, record, "power loss")
+
+
+def test_what_waits_for_a_person_moves_when_one_says_so(shop: Cluster) -> None:
+    waits = shop.replicas("hand")["web/1"]
+    assert (waits.state, waits.reason) == ("interrupted", "x-rope.failover is manual: rope failover hand/web")
+    fixed = shop.replicas("fixed")["web/1"]
+    assert [p.host for p in fixed.ports] == [9000] and fixed.node != waits.node, "the port was free there"
+    assert shop.api.ask("POST", "/api/v1/projects/hand/failover").status == 202
+    shop.wait_answering("hand", limit_s=15.0)
+    assert shop.replicas("hand")["web/1"].node != waits.node
 
 
 def test_a_migration_that_fails_leaves_the_old_ones_serving(shop: Cluster) -> None:
