@@ -175,6 +175,8 @@ class NodeUse(msgspec.Struct, frozen=True, kw_only=True):
     disk_total_gb: float = 0.0
     net_in_kb: float | None = None
     net_out_kb: float | None = None
+    beat: int = 0
+    """Number of the heartbeat that said so."""
     answer_ms: float | None = None
     """How long the Center's answer to the heartbeat before took."""
 

@@ -70,6 +70,7 @@ def usage(door: Door, number: int) -> Usage:
                 disk_total_gb=beat.disk_total_gb,
                 net_in_kb=beat.net_in_kb,
                 net_out_kb=beat.net_out_kb,
+                beat=beat.seq,
                 answer_ms=beat.answer_ms or None,
             )
         nodes.append(found)

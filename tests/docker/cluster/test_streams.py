@@ -28,7 +28,7 @@ REPLICAS = 20
 PER_S = 1000
 P99_MS = 100.0
 WAIT_S = 20.0
-THIN_S = 12.0
+THIN_S = 10.0
 
 
 def script(text: str, burst: int, pause_us: int) -> str:
@@ -117,7 +117,8 @@ def test_a_thousand_lines_a_second_are_followed_without_loss(cluster: Cluster, r
     delays = heartbeat_delays(top_file, nodes)
     worst = delays[min(len(delays) - 1, int(len(delays) * 0.99))]
     median = delays[len(delays) // 2]
-    print(f"\n{len(lines)} lines in about {LOGS_S:.0f} s; heartbeats answered: median {median} ms, p99 {worst} ms")
+    told = f"{len(delays)} heartbeats answered: median {median} ms, p99 {worst} ms"
+    print(f"\n{len(lines)} lines in about {LOGS_S:.0f} s; {told}")
     record(f"{PER_S} lines/s of {REPLICAS} replicas followed for {LOGS_S:.0f} s", "heartbeat p99", worst / 1000)
     assert worst < P99_MS
     assert not cluster.story(after, "node.suspect")
@@ -127,19 +128,17 @@ def test_a_thousand_lines_a_second_are_followed_without_loss(cluster: Cluster, r
 
 def heartbeat_delays(file: Path, nodes: set[str | None]) -> list[float]:
     """How long answers to heartbeats took, sorted, ms; each heartbeat once."""
-    seen: dict[str, list[float]] = defaultdict(list)
+    seen: dict[tuple[str, int], float] = {}
     for text in file.read_text().splitlines():
         try:
             usage = json.loads(text)
         except ValueError:
             continue  # the last line may be torn
         for node in usage["nodes"]:
-            took = node.get("answer_ms")
-            if node["node"] in nodes and took and seen[node["node"]][-1:] != [took]:
-                seen[node["node"]].append(took)
-    found = sorted(took for one in seen.values() for took in one[1:])
-    assert len(found) >= len(nodes), "heartbeats were seen"
-    return found
+            if node["node"] in nodes and node["answer_ms"]:
+                seen[node["node"], node["beat"]] = node["answer_ms"]
+    assert len(seen) >= LOGS_S / 6 * len(nodes), f"heartbeats were seen: {seen}"
+    return sorted(seen.values())
 
 
 def test_following_a_flood_over_a_thin_line_makes_nobody_suspect(cluster: Cluster, tmp_path: Path) -> None:
@@ -201,7 +200,7 @@ def test_logs_of_a_replica_whose_host_lost_power_are_readable(cluster: Cluster, 
     label(cluster, "dark", 1)
     cluster.deploy("dark", {"w": writer(1, WRITES, "dark")})
     node = cluster.nodes[1]
-    time.sleep(12)
+    time.sleep(10)
     newest = int(run(cluster, "logs", "dark/w/1", "-n", "1", "-o", "json").stdout.rpartition("line ")[2].split()[0])
     node.host.power_off()
     cluster.until(lambda: cluster.api.nodes()[node.name].connected is False, 30.0, "its session is over")
