@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from pathlib import Path
@@ -130,6 +131,8 @@ class _Run:
             for child in team.children:
                 child.measure()
             if time.monotonic() - begun > CALM_S:
+                with contextlib.suppress(*checks.SLOW):
+                    found += await checks.broken(team, self._persons, self._keeper)
                 await self._fail(f"{after}: not as wanted {CALM_S:.0f} s after the last fault", found)
             if not mended and (failed := await checks.failed_projects(team, self._persons)):
                 mended = True
