@@ -96,6 +96,8 @@ class World:
         self.aborted: set[str] = set()
         self.events: list[Any] = []
         self.commits = 0
+        self.crash_at = 0
+        """The Center dies right after this commit, before it has sent anything; 0 = never."""
         self.mem_free = 4 * GIB
         for name in names:
             self.add(name)
@@ -115,6 +117,9 @@ class World:
             self.commits += 1
         self.events += outcome.changes.events
         self.cluster.apply(outcome.changes)
+        if outcome.changes.stored and self.commits == self.crash_at:
+            self.restart_center()
+            return outcome.reply
         for action in outcome.actions:
             self._act(action)
         return outcome.reply
