@@ -37,7 +37,7 @@ from protocol.messages import PROTOCOL, SUBPROTOCOL, Challenge, ComeBack, FromAg
 PERIOD_S = 5.0
 TICK_S = 0.005
 CONNECT_S = 10.0
-WAIT_S = 90.0
+WAIT_S = 120.0
 _BEAT = b'{"type":"beat"'
 _CHALLENGE = b'{"type":"challenge"'
 _COME_BACK = b'{"type":"comeback"'
