@@ -17,7 +17,7 @@ from controlplane.core.replica import Assignment, Replica, is_ready
 from protocol.spec import ServiceSpec
 
 SETTLED_S = 60.0
-"""A node has to be online for so long before replicas go back to it: some nodes come and go."""
+"""A node has to be online, and the successor as it is, for so long before replicas go back: some nodes come and go."""
 
 
 def keeps(replica: Replica, spec: ServiceSpec, node: Node | None) -> bool:
@@ -132,7 +132,8 @@ def _forget_home(draft: Draft, replica: Replica) -> None:
 
 def _go_home(draft: Draft, replica: Replica, home: Node, wanted: Assignment) -> None:
     """Start-first, with a new epoch, once the node is there to stay and what the service depends on is back."""
-    if not home.takes_work or draft.now.wall - home.state_since < SETTLED_S or draft.tired():
+    settled = draft.now.wall - max(home.state_since, wanted.since) >= SETTLED_S
+    if not home.takes_work or not settled or draft.tired():
         return
     needed = dependencies.services_needed(draft, replica.id, replica.revision)
     others = (r for r in draft.replicas_of(replica.id.project) if r.id.service in needed and r.home == home.name)
