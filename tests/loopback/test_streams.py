@@ -169,3 +169,32 @@ async def test_figures_and_events_share_the_socket_with_logs(tmp_path: Path) -> 
         await me.say(live.Logs(id=4, project="nothing"))
         over, _ = await me.until(live.Over)
         assert (over.id, over.error) == (4, "not_found")
+
+
+async def test_a_reader_that_takes_nothing_stops_the_agent_and_nobody_else(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it, person(it) as me, person(it) as other:
+        await deployed(it, 1)
+        await me.say(live.Logs(id=1, project="shop", follow=True, lines=0, credit=2000))
+        source, _ = await me.until(live.Source)
+        await asyncio.sleep(0.2)
+        write(it, *("x" * 500 for _ in range(1000)))
+        got = 0
+        while got < 2000:
+            got += len((await me.until(live.Data))[0].data)
+        await other.say(live.Logs(id=1, project="shop", lines=3))
+        _, frames = await other.until(live.Over)
+        assert len(texts(frames)) == 3
+        await me.say(live.Top(id=2))
+        _, before = await me.until(live.Usage)
+        assert not [f for f in before if isinstance(f, live.Data)], "no byte beyond the credit"
+        assert got == 2000
+        granted = 0
+        while got < 1000 * 500:
+            await me.say(live.Credit(id=1, source=source.source, credit=50_000))
+            granted += 50_000
+            while got < min(granted + 2000, 1000 * 500):
+                got += len((await me.until(live.Data))[0].data)
+        assert it.center.center.hub.sessions() == 1
+        assert not [
+            e for e in await it.center.center.store.events(0, 1000) if e.kind in ("node.suspect", "node.offline")
+        ]

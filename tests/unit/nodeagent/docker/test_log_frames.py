@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodeagent.docker.log_frames import LogTail
+from nodeagent.docker.log_frames import LINE_BYTES_MAX, LogLines, LogTail
 
 
 def frame(stream: int, payload: bytes) -> bytes:
@@ -52,3 +52,27 @@ def test_bytes_that_are_no_text_stay_harmless() -> None:
 def test_where_the_stream_is_cut_changes_nothing(parts: list[tuple[int, str]], piece: int) -> None:
     data = b"".join(frame(stream, text.encode()) for stream, text in parts)
     assert tail(data, 100, piece) == tail(data, 100)
+
+
+STAMP = b"2026-11-22T20:47:54.000000001Z "
+
+
+def travelling(data: bytes, piece: int = 10_000) -> tuple[bytes, bytes]:
+    """What is whole, and what has not ended."""
+    made = LogLines()
+    whole = b"".join(made.feed(data[at : at + piece]) for at in range(0, len(data), piece))
+    return whole, made.rest()
+
+
+def test_lines_travel_with_their_channel() -> None:
+    data = frame(1, STAMP + b"out") + frame(2, STAMP + b"err\n") + frame(1, b" goes on\n") + frame(1, STAMP + b"rest")
+    for piece in (1, 3, 10_000):
+        whole, rest = travelling(data, piece)
+        assert whole == b"e" + STAMP + b"err\no" + STAMP + b"out goes on\n"
+        assert rest == b"o" + STAMP + b"rest\n"
+
+
+def test_a_line_that_travels_is_cut_and_other_channels_are_left_out() -> None:
+    whole, _ = travelling(frame(1, STAMP + b"x" * 100_000 + b"\n") + frame(9, b"what\n") + frame(1, STAMP + b"next\n"))
+    first, second = whole.splitlines()
+    assert len(first) == LINE_BYTES_MAX + 1 and second == b"o" + STAMP + b"next"
