@@ -82,21 +82,26 @@ class Environments:
         for key, read, said in (("environment", found, own), ("labels", label, self._labels(fields.get("labels")))):
             if said is not None and (read or key in entries):
                 mark = fields[key].mark if key in fields else service.mark
-                value = Mapping(entries=tuple({**read, **said}.values()), mark=mark)
+                merged = {**read, **said}.values()
+                kept = tuple(entry for entry in merged if key == "labels" or not _is_null(entry.value))
+                value = Mapping(entries=kept, mark=mark)
                 entries[key] = Entry(key=key, mark=mark, value=value)
         return msgspec.structs.replace(service.node, entries=tuple(entries.values()))
 
     def _known(self, field: Field | None) -> dict[str, Entry] | None:
-        """`environment` with the values of names that have none; None when it cannot be read (its reader says so)."""
+        """`environment` with the values of names that have none; None when it cannot be read (its reader says so).
+
+        A name without a value that is not set stays without one: it takes away what a file says of it, as in Compose.
+        """
         found: dict[str, Entry] = {}
         for pair in _entries(field) or ():
-            if isinstance(pair.value, Scalar) and pair.value.kind == "null":
+            if _is_null(pair.value):
                 value = self._scope.lookup(pair.key)
                 if value is None:
                     message = f"{quoted(pair.key)} has no value here and is not set; it is left out"
                     self._warn(pair.mark, f"{field.path}.{pair.key}" if field else "", message, "Set it.")
-                    continue
-                pair = msgspec.structs.replace(pair, value=literal(value, pair.mark))
+                else:
+                    pair = msgspec.structs.replace(pair, value=literal(value, pair.mark))
             found[pair.key] = pair
         return found if _entries(field) is not None else None
 
@@ -110,12 +115,10 @@ class Environments:
 
         def lookup(name: str) -> str | None:
             value = self._scope.lookup(name)
-            if value is None and own is not None and name in own:
-                said = own[name].value
-                value = said.text.replace("$$", "$") if isinstance(said, Scalar) else None
-            if value is None and name in found:
-                earlier = found[name].value
-                value = earlier.text.replace("$$", "$") if isinstance(earlier, Scalar) else None
+            for known in (own or {}, found):
+                said = known[name].value if value is None and name in known else None
+                if isinstance(said, Scalar) and not _is_null(said):
+                    value = said.text.replace("$$", "$")
             return value
 
         for wanted in read_env_files(field) if field is not None else ():
@@ -135,6 +138,10 @@ class Environments:
     def _warn(self, mark: Mark, path: str, message: str, fix: str) -> None:
         warning = Problem(message=message, field=path, line=mark.line, column=mark.column, file=mark.file, fix=fix)
         self._findings.warn(warning)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.kind == "null"
 
 
 def variables_of(text: str, path: str, lookup: Lookup, findings: Findings, *, raw: bool = False) -> list[Variable]:

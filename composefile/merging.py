@@ -29,7 +29,7 @@ _REPLACED = {
     ("x-rope", "canary"),
     ("x-rope", "probe"),
 }
-"""Replaced as a whole by the later file. `build` is ignored here; canary and probe are one decision each."""
+"""Replaced as a whole by the later file, by nothing too. `build` is ignored here; canary and probe are one decision."""
 
 _NAMED = {
     ("services", "*", "environment"): "=",
@@ -148,10 +148,10 @@ class _Merger:
     def _nodes(self, before: Entry, after: Entry, path: Path) -> Node:
         base, over = before.value, after.value
         pattern = _pattern(path)
+        if pattern in _REPLACED or _is_null(base):
+            return over
         if _is_null(over):
             return base
-        if _is_null(base) or pattern in _REPLACED:
-            return over
         if pattern in _NAMED:
             base, over = _as_mapping(base, _NAMED[pattern]), _as_mapping(over, _NAMED[pattern])
         elif pattern == _DEPENDS_ON:

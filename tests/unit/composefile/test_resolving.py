@@ -129,6 +129,12 @@ def test_an_override_counts_only_among_the_files_it_is_in() -> None:
     assert [port.container for port in ports] == [80, 82]
 
 
+def test_a_command_over_a_command_may_be_nothing() -> None:
+    files = {"a": "services: {w: {image: x, command: run, init: true}}", "b": "services: {w: {command: , init: }}"}
+    service = resolved(files, "a", "b").compose.spec.services["w"]
+    assert (service.command, service.init) == (None, True)
+
+
 def test_a_service_may_be_reset_as_a_whole() -> None:
     files = {"a": "services: {w: {image: x}, d: {image: x}}", "b": "services: {d: !reset null}"}
     assert list(resolved(files, "a", "b").compose.spec.services) == ["w"]
@@ -136,8 +142,10 @@ def test_a_service_may_be_reset_as_a_whole() -> None:
 
 def test_names_without_a_value_come_from_the_variables() -> None:
     text = "services: {w: {image: x, env_file: e.env, environment: {A: , B: , C: }}}"
-    found = resolved({"compose.yaml": text, "e.env": "A=file\nD=file", ".env": "A=dotenv"}, environment={"B": "sh$ell"})
-    assert found.compose.spec.services["w"].environment == {"A": "dotenv", "B": "sh$ell", "D": "file"}
+    found = resolved(
+        {"compose.yaml": text, "e.env": "A=file\nC=file\nD=file$C", ".env": "A=dotenv"}, environment={"B": "sh$ell"}
+    )
+    assert found.compose.spec.services["w"].environment == {"A": "dotenv", "B": "sh$ell", "D": "filefile"}
     (warning,) = found.compose.warnings
     assert warning.field == "services.w.environment.C" and "left out" in warning.message
 
