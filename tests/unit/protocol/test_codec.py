@@ -9,9 +9,11 @@ from protocol.messages import (
     Beat,
     ContainerBeat,
     ContainerRef,
+    Desired,
     DesiredDelta,
     Goodbye,
     Heartbeat,
+    Leaving,
     Observed,
     Pulse,
     Removed,
@@ -52,6 +54,11 @@ GOLDEN_FROM_CENTER = [
         DesiredDelta(after=1, incarnation=1, revision=9, drop=(REF,)),
         b'{"type":"desireddelta","after":1,"incarnation":1,"revision":9,'
         b'"drop":[{"project":"shop","service":"web","replica":1,"epoch":3}]}',
+    ),
+    (
+        Desired(seq=2, incarnation=1, revision=9, leaving=(Leaving(ref=REF, wait_s=1.5, grace_s=10.0),)),
+        b'{"type":"desired","seq":2,"incarnation":1,"revision":9,"leaving":[{"ref":{"project":"shop","service":"web",'
+        b'"replica":1,"epoch":3},"wait_s":1.5,"grace_s":10.0}]}',
     ),
     (Removed(), b'{"type":"removed"}'),
 ]
