@@ -6,14 +6,14 @@ for a replace means that the new copy is ready, and `delay` has passed. Other st
 
 import msgspec
 
-from controlplane.core import dependencies, diff, release, steps
+from controlplane.core import dependencies, diff, gates, release, steps
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.replica import is_checked
 from protocol.spec import ServiceSpec
 
 _BATCHED = frozenset({"replace", "restart"})
-_WATCHED = frozenset({"replace", "green"})
+_WATCHED = frozenset({"replace", "switch"})
 
 
 def take(draft: Draft, deployment: Deployment) -> Deployment:
@@ -110,6 +110,8 @@ def _relapse(draft: Draft, deployment: Deployment, step: Step) -> str:
     """Why a copy that was ready is not to be trusted after all, within `monitor` of that; "" when it is."""
     if step.back != bool(deployment.outcome) or draft.now.wall > _monitored_until(draft, deployment, step):
         return ""
+    if step.kind == "switch":
+        return gates.trouble_of(draft, deployment, step)
     replica = draft.replica(step.key)
     wanted = replica.wanted if replica is not None else None
     if replica is None or wanted is None or wanted.epoch != step.epoch or wanted.state == "interrupted":
@@ -125,8 +127,12 @@ def _monitored_until(draft: Draft, deployment: Deployment, step: Step) -> float:
     if step.kind not in _WATCHED or deployment.kind == "migrate" or deployment.outcome:
         return 0.0
     spec = _spec(draft, deployment, step.service)
+    if spec is None:
+        return 0.0
+    if step.kind == "switch":
+        return step.ended_at + spec.update.monitor_s if gates.is_watched(draft, deployment, step) else 0.0
     replica = draft.replica(step.key)
-    if spec is None or replica is None or replica.wanted is None or not is_checked(replica.wanted, spec):
+    if replica is None or replica.wanted is None or not is_checked(replica.wanted, spec):
         return 0.0
     return step.ended_at + release.config(deployment, spec).monitor_s
 

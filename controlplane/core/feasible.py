@@ -62,5 +62,5 @@ def _possible(draft: Draft, project: Project, spec: ServiceSpec) -> list[str]:
 
 def order_text(spec: ServiceSpec) -> tuple[str, str]:
     """The order in Compose's word, and why it is that."""
-    start_first, why = order_of(spec)
+    start_first, why = order_of(spec, spec.update)
     return "start-first" if start_first else "stop-first", why

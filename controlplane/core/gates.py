@@ -8,7 +8,7 @@ import msgspec
 from controlplane.core import placing
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
-from controlplane.core.replica import Replica, is_ready
+from controlplane.core.replica import Replica, is_checked, is_ready
 from protocol.spec import ServiceSpec
 
 OPEN_MAX_S = 24 * 3600.0
@@ -25,14 +25,29 @@ def progress(draft: Draft, deployment: Deployment, step: Step) -> Step:
     if spec is None:
         return step.ended("skipped", draft.now.wall, "the service is not there any more")
     fresh = _fresh(draft, deployment, step)
-    for replica in fresh:
-        if trouble := _trouble(replica):
-            what = "canary" if step.kind == "promote" else "new copy"
-            return step.ended("failed", draft.now.wall, f"{what} {replica.id} {trouble}")
+    if trouble := trouble_of(draft, deployment, step):
+        return step.ended("failed", draft.now.wall, trouble)
     ready = all(_is_ready(draft, replica) for replica in fresh)
     if step.kind == "switch":
         return _switch(draft, spec, step, fresh) if ready else step.saying("waits until the whole new set is healthy")
     return _observe(draft, deployment, spec, step, ready=ready)
+
+
+def trouble_of(draft: Draft, deployment: Deployment, step: Step) -> str:
+    """Why the canaries or the second set are not to be trusted, naming the first that is not well; "" when all are."""
+    what = "canary" if step.kind == "promote" else "new copy"
+    for replica in _fresh(draft, deployment, step):
+        if trouble := _trouble(replica):
+            return f"{what} {replica.id} {trouble}"
+    return ""
+
+
+def is_watched(draft: Draft, deployment: Deployment, step: Step) -> bool:
+    """True when checks tell how the new copies are."""
+    for replica in _fresh(draft, deployment, step):
+        spec = draft.spec(replica.id, replica.wanted.revision) if replica.wanted is not None else None
+        return replica.wanted is not None and spec is not None and is_checked(replica.wanted, spec)
+    return False
 
 
 def promote(draft: Draft, deployment: Deployment, step: Step, reason: str) -> Step:

@@ -123,8 +123,9 @@ def _move(draft: Draft, replica: Replica, report: ContainerReport) -> None:
     if homecoming.has_former(replica) or (replica.home == old.node and replica.outgoing is not None):
         homecoming.take_back(draft, replica)
         return
-    if replica.outgoing is not None and not replica.outgoing.ending and replica.outgoing.state != "interrupted":
-        _give_up(draft, replica, report, f"the one before it serves on, on {replica.outgoing.node}")
+    serving = replica.outgoing if not replica.kept_until else None  # one kept after a switch serves nobody
+    if serving is not None and not serving.ending and serving.state != "interrupted":
+        _give_up(draft, replica, report, f"the one before it serves on, on {serving.node}")
         return
     tried = msgspec.structs.replace(replica, avoid=(*replica.avoid, old.node), revision=old.revision)
     placed = assigning.choose(draft, tried, fixed_required=False, prefer=old.ports)

@@ -5,13 +5,12 @@ Called by `steps`. Where nothing fits, the step goes on trying at every look unt
 
 import msgspec
 
-from controlplane.core import assigning, chains, healing, jobs
+from controlplane.core import assigning, chains, healing, jobs, release
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.placement import Placed, Unplaced
-from controlplane.core.release import order_of
 from controlplane.core.replica import Assignment, Replica, Serves, is_ready
-from protocol.spec import ServiceSpec
+from protocol.spec import ServiceSpec, UpdateConfig
 
 START_FAILURES = 3
 """Restarts of a first start that fail its step: services that wait for each other may need a second try."""
@@ -49,7 +48,7 @@ def begin_replace(draft: Draft, deployment: Deployment, step: Step) -> Step:
     if moving and old.node != deployment.node:
         return step.ended("skipped", draft.now.wall, f"it is on {old.node} already")
     reason = ""
-    for start_first in _orders(spec, step, moving=moving):
+    for start_first in _orders(spec, release.config(deployment, spec), step, moving=moving):
         placed = _try_replace(draft, deployment, fresh, old, start_first=start_first)
         if isinstance(placed, Placed):
             current = draft.replica(fresh.id)
@@ -61,14 +60,14 @@ def begin_replace(draft: Draft, deployment: Deployment, step: Step) -> Step:
     return step.saying(f"waits for a place: {reason}")
 
 
-def _orders(spec: ServiceSpec, step: Step, *, moving: bool) -> tuple[bool, ...]:
+def _orders(spec: ServiceSpec, config: UpdateConfig, step: Step, *, moving: bool) -> tuple[bool, ...]:
     """Start-first or not. An order that nobody asked for gives way when there is no room for both copies."""
     if moving or step.kind in ("canary", "green"):
         return (True,)
-    start_first, _ = order_of(spec)
+    start_first, _ = release.order_of(spec, config)
     if not start_first:
         return (False,)
-    return (True,) if spec.update.order is not None else (True, False)
+    return (True,) if config.order is not None else (True, False)
 
 
 def _try_replace(
@@ -76,7 +75,7 @@ def _try_replace(
 ) -> Placed | Unplaced:
     kept = _kept(fresh)
     going = old if start_first and kept is None else msgspec.structs.replace(old, ending=True)
-    bare = msgspec.structs.replace(fresh, wanted=None, outgoing=kept or going)
+    bare = msgspec.structs.replace(fresh, wanted=None, outgoing=kept or going, kept_until=0.0)
     draft.put(bare)
     draining = deployment.kind == "migrate"
     spec = draft.spec(fresh.id, fresh.revision)
@@ -171,7 +170,7 @@ def _is_done(draft: Draft, deployment: Deployment, step: Step, wanted: Assignmen
     revision = draft.revision(deployment.project, deployment.aim)
     if revision is not None and chains.must_complete(revision.spec.services, step.service):
         return jobs.completed(wanted)
-    return is_ready(wanted, spec, draft.now.wall, spec.update.monitor_s)
+    return is_ready(wanted, spec, draft.now.wall, release.config(deployment, spec).monitor_s)
 
 
 def end_outgoing(draft: Draft, replica: Replica, deployment: int = 0) -> None:

@@ -108,7 +108,7 @@ def _try(draft: Draft, step: Step, target: Revision) -> PlanStep:
         return _view(draft, key, "return", old.outgoing.node, had, old.outgoing.ports)
     if step.kind == "restart" and had is not None:
         return _view(draft, key, "restart", had.node, had, had.ports)
-    start_first = release.order_of(spec)[0] or step.kind in ("canary", "green")
+    start_first = release.order_of(spec, spec.update)[0] or step.kind in ("canary", "green")
     going = msgspec.structs.replace(had, ending=True) if had is not None and not start_first else had
     bare = msgspec.structs.replace(
         old or Replica(id=key, revision=target.number),

@@ -11,10 +11,10 @@ from controlplane.core.deployment import RELEASES, Deployment
 from protocol.spec import Mount, ServiceSpec, UpdateConfig
 
 
-def order_of(spec: ServiceSpec) -> tuple[bool, str]:
+def order_of(spec: ServiceSpec, config: UpdateConfig) -> tuple[bool, str]:
     """(start-first?, why). Asked for, or start-first unless something allows only one copy at a time."""
-    if spec.update.order is not None:
-        return spec.update.order == "start-first", "update_config.order says so"
+    if config.order is not None:
+        return config.order == "start-first", "order says so"
     fixed = next((p for p in spec.ports if p.fixed), None)
     if fixed is not None:
         return False, f"host port {fixed.host_from} is fixed, so two copies do not fit on one node"

@@ -1,5 +1,7 @@
 """What a failure does: the actions, the tolerated share, failures that come late, and the way back that fails too."""
 
+from typing import Any
+
 from controlplane.core.command import Rollback, Scale
 from controlplane.core.deployment import ENDED
 from protocol.spec import UpdateConfig
@@ -140,3 +142,19 @@ def test_a_scale_that_fails_touches_nothing_else() -> None:
     assert ended(world, scaled.deployment) == "failed"
     assert served(world).total() == 2
     assert all(d.state in ENDED for d in world.cluster.deployments.values())
+
+
+def test_the_way_back_goes_as_rollback_config_says() -> None:
+    world = World()
+    back = UpdateConfig(parallelism=3, order="stop-first", monitor_s=0.0)
+    config: dict[str, Any] = {"update": UpdateConfig(monitor_s=10.0), "rollback": back}
+    deployed(world, a_service(replicas=3, health=CHECK, **config))
+    number = asked(world, a_service(replicas=3, health=CHECK, image="web:2", **config))
+    world.until(lambda: [s.state for s in steps(world, number, "replace")] == ["done"] * 3)
+    world.run(3)
+    sicken(world, 2)
+    assert ended(world, number) == "rolled_back"
+    undone = [s for s in steps(world, number, "replace") if s.back]
+    assert len(undone) == 3 and len({s.started_at for s in undone}) <= 2, "the one that failed, then the others at once"
+    world.run(3)
+    assert served(world) == {1: 3}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from controlplane.core.command import AbortRelease, PromoteCanary, Rollback
+from controlplane.core.command import AbortRelease, DrainNode, PromoteCanary, Rollback
 from controlplane.core.gates import OPEN_MAX_S
 from controlplane.core.record import Refused
-from protocol.spec import Canary
+from protocol.spec import Canary, UpdateConfig
 from tests.unit.controlplane.core.releases import asked, bad, ended, served, sicken, steps
 from tests.unit.controlplane.core.world import CHECK, World, a_service, deployed
 
@@ -200,3 +200,45 @@ def test_new_replicas_of_a_blue_green_release_wait_for_the_switch() -> None:
         assert set(served(world)) in ({2}, {3}), served(world)
     world.run(3)
     assert served(world) == {3: 5}
+
+
+def test_a_set_that_fails_within_monitor_after_the_switch_is_switched_back() -> None:
+    world = World()
+    spec: dict[str, Any] = {"replicas": 3, "health": CHECK, "release": "blue_green"}
+    spec["update"] = UpdateConfig(monitor_s=30.0)
+    deployed(world, a_service(**spec))
+    number = asked(world, a_service(**{**spec, "image": "web:2"}))
+    world.until(lambda: served(world) == {2: 3})
+    world.run(20)
+    sicken(world, 2)
+    assert ended(world, number, 10.0) == "rolled_back"
+    assert served(world) == {1: 3}
+
+
+def test_a_copy_that_gives_up_after_the_switch_is_moved_although_an_old_one_is_kept() -> None:
+    world, number = _blue_green()
+    assert ended(world, number) == "succeeded"
+    first = world.replicas()[0].wanted
+    assert first is not None
+    world.agents[first.node].fails["web:2"] = "exit 1"
+    for container in world.agents[first.node].running.values():
+        if container.want.revision == 2:
+            container.state, container.gave_up, container.reason = "failed", True, "exit 1"
+    world.run(2)
+    world.until(lambda: served(world)[2] == 3, 30.0)
+    moved = world.replicas()[0].wanted
+    assert moved is not None and moved.node != first.node
+
+
+def test_a_drain_after_a_switch_moves_what_serves_and_nothing_is_missed() -> None:
+    world, number = _blue_green()
+    assert ended(world, number) == "succeeded"
+    world.send(DrainNode(node="node-1"))
+    while world.cluster.nodes["node-1"].drain != "done":
+        world.run(0.25)
+        assert served(world)[2] >= 3
+    third = asked(world, a_service(replicas=3, health=CHECK, release="blue_green", image="web:3"))
+    while world.deployment(third).state == "running":
+        world.run(0.25)
+        assert set(served(world)) in ({2}, {3}) and served(world).total() == 3, served(world)
+    assert world.deployment(third).state == "succeeded"
