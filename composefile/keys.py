@@ -174,8 +174,8 @@ Where it differs from Docker Compose (its 2.40 was asked the same over 3,000 ran
   An update that fails is rolled back (Compose: paused), and starts first where it can (Compose: stops first).
 * Numbers in a command's list are taken as written; a one-letter volume is a volume, not a drive; `tmpfs` is merged by
   path; a line end of Windows inside quotes of an env file is a plain one. Compose refuses or keeps these.
-* `healthcheck` needs `test`; a name twice in a list of `environment` and the same host port twice are errors, and so is
-  what a file asks for and nobody would do.
+* `healthcheck` needs `test`; a name twice in a list of `environment`, one host port for two container ports, and every
+  key in the tables below that is not supported are errors.
 """
 
 
