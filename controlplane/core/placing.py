@@ -155,10 +155,11 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> Step:
     spec = draft.spec(replica.id, wanted.revision)
     assert spec is not None
     step = msgspec.structs.replace(step, epoch=wanted.epoch, task=wanted.task, reason=_saying(wanted))
-    failure = failure_of(step, wanted, spec)
+    done = wanted.state != "interrupted" and _is_done(draft, deployment, step, wanted, spec)
+    failure = "" if done and step.kind == "start" else failure_of(step, wanted, spec)  # restarts may be of long ago
     if failure:
         return step.ended("failed", draft.now.wall, failure)
-    if wanted.state == "interrupted" or not _is_done(draft, deployment, step, wanted, spec):
+    if not done:
         return step
     if step.kind in ("start", "replace"):
         end_outgoing(draft, replica, deployment.id)

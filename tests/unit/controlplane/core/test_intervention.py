@@ -14,6 +14,7 @@ from controlplane.core.command import (
     Rollback,
     Scale,
 )
+from controlplane.core.placing import START_FAILURES
 from controlplane.core.record import Refused
 from controlplane.core.rollout import PAUSE_MAX_S
 from protocol.spec import UpdateConfig
@@ -166,3 +167,21 @@ def test_what_makes_no_sense_is_refused_with_the_reason() -> None:
     removal = world.send(RemoveProject(project="shop"))
     with pytest.raises(Refused, match="cannot be cancelled"):
         world.send(CancelDeployment(deployment=removal.deployment))
+
+
+def test_what_came_up_in_the_end_is_done_when_resumed_however_often_it_was_restarted() -> None:
+    """The simulation's seed 2: a healthy replica failed every resume for restarts of long ago."""
+    world = World()
+    for agent in world.agents.values():
+        agent.fails["web:1"] = "no database"
+    number = asked(world, a_service(image="web:1", health=CHECK, update=UpdateConfig(failure_action="pause")))
+    world.until(lambda: world.deployment(number).state == "paused")
+    for agent in world.agents.values():
+        agent.fails.clear()
+        for container in agent.running.values():
+            container.state, container.health, container.gave_up = "running", "healthy", False
+    world.run(10)
+    (replica,) = world.replicas()
+    assert replica.state == "running" and replica.wanted is not None and replica.wanted.restarts >= START_FAILURES
+    world.send(ResumeDeployment(deployment=number))
+    assert ended(world, number) == "succeeded"
