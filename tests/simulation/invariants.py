@@ -241,7 +241,8 @@ class Safety:
         if now - OFFLINE_S < heard <= now:
             raise AssertionError(f"S9: {new.name} is offline although it was heard {now - heard:.2f} s ago")
         read = world.clock.now - (center.hub.figures(new.name).last_seen_s or world.clock.now)
-        grace_s = 30.0 if read < since else OFFLINE_S - 0.01
+        unseen = read < (center.started_at if since == center.started_at else world.long_pause_from)
+        grace_s = 30.0 if unseen else OFFLINE_S - 0.01
         assert now - since >= grace_s, f"S10: {new.name} is offline {now - since:.1f} s after the Center came to life"
         if not new.held:
             self._check_guard_holds(new.name)

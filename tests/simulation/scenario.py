@@ -121,8 +121,8 @@ ACTS: dict[ActKind, int] = {
     "confirm_down": 3,
 }
 
-FAULT_PACES_S = (8.0, 16.0, 32.0, 60.0)
-ACT_PACES_S = (12.0, 24.0, 48.0, 72.0)
+FAULT_PACES_S = (8.0, 20.0, 50.0, 100.0)
+ACT_PACES_S = (12.0, 30.0, 75.0, 150.0)
 """Between two faults, and between two acts of people, in one storm: some storms are heavy, some leave time to think."""
 FAULTS_MIN = 5
 """In every cycle: 30 in every hour."""
@@ -193,7 +193,7 @@ def scenario(seed: int, minutes: float) -> Scenario:
     """The run of this seed. A longer run begins with what a shorter one does."""
     chance = random.Random(f"scenario {seed}")
     nodes = chance.choices(tuple(SIZES), tuple(SIZES.values()))[0]
-    idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7, 0.7, 0.7))
+    idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7))
     ports = chance.choice((60, 60, 60, 10_000))
     cycle_s = min(CYCLE_S, minutes * 60.0)
     faults: list[Fault] = []

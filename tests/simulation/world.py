@@ -15,7 +15,7 @@ from controlplane.core.fact import Fact
 from controlplane.core.record import Record, Refused
 from nodeagent.core.steps import ReplicaStep, Step
 from tests.simulation import drills, faults
-from tests.simulation.center import Center, CenterClock
+from tests.simulation.center import LIMIT_S, Center, CenterClock
 from tests.simulation.clock import WALL, Clock
 from tests.simulation.engine import Box, Engine, Watchers
 from tests.simulation.invariants import Safety
@@ -72,6 +72,8 @@ class World:
         """The disk was full when the last pause began: then the detector's clock stood still for longer."""
         self.long_pause_at = 0.0
         """When the Center last came out of a pause that counts as a start."""
+        self.long_pause_from = 0.0
+        """What was heard since then, the last tick before that pause, shows life after all."""
         self._nonces = random.Random(f"nonces {scenario.seed}")
         self.safety = Safety(self)
         self.liveness = Liveness(self)
@@ -299,6 +301,7 @@ class World:
             self.disturbed_at = self.clock.now
             if pause_s > 15.0 and not self.paused_full:
                 self.long_pause_at = self.clock.now
+                self.long_pause_from = self.clock.now - pause_s - self.scenario.idle_tick_s - LIMIT_S
             center.go_on()
 
     def _center_broke(self) -> None:
