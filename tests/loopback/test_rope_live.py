@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.loopback.center import ADMIN_TOKEN
 from tests.loopback.test_cluster import Team, team
-from tests.loopback.test_streams import deployed, write
+from tests.loopback.test_streams import deployed, placed, write
 
 WAIT_S = 20.0
 
@@ -76,13 +76,13 @@ async def test_logs_are_merged_by_time_with_replica_and_node(tmp_path: Path) -> 
             for name in ("node-2", "node-1"):
                 for container_id in it.engines[name].held:
                     it.engines[name].write(container_id, f"{name} says {number}")
-        ended = await rope(it, "logs", "shop")
+        ended, at = await rope(it, "logs", "shop"), placed(it)
         assert ended.code == 0, ended.err
         assert ended.out.splitlines() == [
-            f"web/{name[-1]} {name} | {name} says {number}" for number in range(3) for name in ("node-2", "node-1")
+            f"web/{at[name]} {name} | {name} says {number}" for number in range(3) for name in ("node-2", "node-1")
         ]
         assert [t.rpartition(" ")[2] for t in (await rope(it, "logs", "shop", "-n1")).out.splitlines()] == ["2", "2"]
-        assert "node-2" not in (await rope(it, "logs", "shop/web/1")).out
+        assert "node-2" not in (await rope(it, "logs", f"shop/web/{at['node-1']}")).out
         found = (await rope(it, "logs", "shop", "--grep", "1 says [01]", "-n", "1", "-o", "json")).out
         assert [json.loads(text)["text"] for text in found.splitlines()] == ["node-1 says 1"]
         assert (await rope(it, "logs", "shop", "--node", "node-9")).code == 5
@@ -103,17 +103,18 @@ async def test_followed_logs_go_on_over_a_move_and_a_node_that_is_away(tmp_path:
     async with team(tmp_path, "node-1", "node-2") as it:
         await deployed(it)
         async with following(it, "logs", "-f", "shop", "-n", "5") as out:
+            one, two = (f"web/{placed(it)[name]} {name}" for name in ("node-1", "node-2"))
             write(it, "one")
-            assert {await line(out), await line(out)} == {"web/1 node-1 | one", "web/2 node-2 | one"}
+            assert {await line(out), await line(out)} == {f"{one} | one", f"{two} | one"}
             it.cut("node-2")
             await it.until(lambda: it.center.center.hub.sessions() == 1, "node-2 is away")
             write(it, "two")
-            assert await line(out) == "web/1 node-1 | two"
+            assert await line(out) == f"{one} | two"
             it.start("node-2")
             await it.until(lambda: it.center.center.hub.sessions() == 2, "node-2 is back")
-            assert await line(out) == "web/2 node-2 | two", "what was written meanwhile comes, once"
+            assert await line(out) == f"{two} | two", "what was written meanwhile comes, once"
             write(it, "three")
-            assert {await line(out), await line(out)} == {"web/1 node-1 | three", "web/2 node-2 | three"}
+            assert {await line(out), await line(out)} == {f"{one} | three", f"{two} | three"}
 
 
 async def test_exec_passes_input_output_and_exit_code(tmp_path: Path) -> None:
