@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-import msgspec
-
 from controlplane.core import center, detector
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
 from controlplane.core.cluster import KEYS, UNSTORED, Cluster, Meta, Volatile
@@ -18,9 +16,10 @@ from controlplane.core.detector import Sighting
 from controlplane.core.fact import Fact, Listed, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica, ref
-from protocol.messages import Capacity, ContainerRef, ContainerReport, Health, Hello, TaskUpdate, Versions
+from protocol.messages import Capacity, ContainerRef, ContainerReport, Hello, TaskUpdate, Versions
 from protocol.names import ReplicaId
-from protocol.spec import DesiredReplica, HealthCheck, Placement, PortSpec, ProjectSpec, ServiceSpec
+from protocol.spec import HealthCheck, Placement, PortSpec, ProjectSpec, ServiceSpec
+from tests.unit.controlplane.core.machine import Agent, Container
 
 GIB = 1024**3
 CHECK = HealthCheck(test=("CMD", "true"))
@@ -35,51 +34,6 @@ def a_project(code: str = "shop", *services: ServiceSpec) -> ProjectSpec:
     """A project of these services, or of one."""
     made = services or (a_service(),)
     return ProjectSpec(code=code, services={s.name: s for s in made})
-
-
-class Container(msgspec.Struct):
-    """What an agent of the test runs."""
-
-    want: DesiredReplica
-    started_at: float
-    state: str = "starting"
-    health: Health = "none"
-    code: str = ""
-    reason: str = ""
-    gave_up: bool = False
-    restarts: int = 0
-    exit_code: int | None = None
-    tail: tuple[str, ...] = ()
-
-
-class Agent:
-    """One machine: what it shall run, what it runs, whether it is on and connected."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.desired: dict[ContainerRef, DesiredReplica] = {}
-        self.running: dict[ContainerRef, Container] = {}
-        self.epoch = 0
-        self.on = True
-        self.linked = True
-        self.ends: dict[str, int] = {}
-        """Image -> exit code: containers of it are jobs that end with it after `job_s`."""
-        self.fails: dict[str, str] = {}
-        """Image -> reason: containers of it fail."""
-        self.sick: set[str] = set()
-        """Images whose containers run and fail their health check."""
-        self.images: dict[str, str] = {}
-        """Image -> pin; others resolve to `<name>@sha256:…`."""
-        self.unknown: set[str] = set()
-        """Images it cannot resolve."""
-        self.unpullable = False
-        """It cannot pull anything."""
-        self.deaf = False
-        """It never says how a pull goes."""
-        self.busy_ports = 0
-        """So many of its next containers find their port taken."""
-        self.engine = f"engine-{name}"
-        self.orders: list[str] = []
 
 
 class World:
