@@ -19,6 +19,9 @@ from protocol.streams import OpenLogs
 
 LOOK_AGAIN_S = 0.25
 """Between two looks whether a container that is followed was started again."""
+NEWS_LOOKS = 8
+"""So many looks a copy that nobody knows of is waited for."""
+ENGINE_AGAIN_S = 1.0
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -56,7 +59,10 @@ class Logs:
         container are followed, to its removal. Raises DockerFault.
         """
         container = self._copies.container(order.target)
-        while container is None and order.follow and self._copies.wanted(order.target):
+        looks = 0
+        while container is None and order.follow and (looks < NEWS_LOOKS or self._copies.wanted(order.target)):
+            # The Center may ask before the core has read that it shall run the copy.
+            looks += 1
             await asyncio.sleep(LOOK_AGAIN_S)
             container = self._copies.container(order.target)
         if container is None:
@@ -73,11 +79,18 @@ class Logs:
         while True:
             started_at = container.started_at
             read = self._docker.read_logs(container.id, lines=lines, since_ns=since_ns, follow=order.follow)
-            async with aclosing(read) as pieces:
-                async for piece in pieces:
-                    await write(piece)
-                    lines, since_ns = -1, last_stamp_ns(piece) + 1
-            lines = -1
+            try:
+                async with aclosing(read) as pieces:
+                    async for piece in pieces:
+                        await write(piece)
+                        lines, since_ns = -1, last_stamp_ns(piece) + 1
+            except DockerFault as fault:
+                if not order.follow or fault.kind == "not_found":
+                    raise
+                await asyncio.sleep(ENGINE_AGAIN_S)  # the engine restarts; its containers may go on
+                started_at = 0.0
+            else:
+                lines = -1
             if not order.follow:
                 return
             again = await self._restarted(order.target, started_at)

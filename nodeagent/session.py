@@ -7,6 +7,7 @@ core. Reconnecting is for `link`.
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -179,7 +180,7 @@ class Session:
                     self._period_s = min(max(heartbeat_s, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
                     self._welcomed.set()
                 case Beat(seq=seq) if seq == self._asked[0]:
-                    self._answer_s = asyncio.get_running_loop().time() - self._asked[1]
+                    self._answer_s = time.monotonic() - self._asked[1]
                 case ComeBack(after_s=after_s):
                     self._come_back_s = after_s
                 case Removed():
@@ -203,8 +204,8 @@ class Session:
 
     def _timed(self, heartbeat: Heartbeat) -> Heartbeat:
         """With how long the answer to the one before took; from now on this one's is waited for."""
-        self._asked = (heartbeat.seq, asyncio.get_running_loop().time())
-        return msgspec.structs.replace(heartbeat, answer_ms=round(self._answer_s * 1000, 1))
+        self._asked = (heartbeat.seq, time.monotonic())  # uvloop's clock has milliseconds only
+        return msgspec.structs.replace(heartbeat, answer_ms=round(self._answer_s * 1000, 2))
 
     async def _receive(self) -> FromCenter:
         try:

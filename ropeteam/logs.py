@@ -130,6 +130,7 @@ class _Reading:
             if over:
                 self._flush()
                 return
+        raise ConnectionResetError("the Center closed the socket")
 
     def _follow(self, socket: ClientConnection) -> None:
         began = heard = shown = time.monotonic()
@@ -141,7 +142,9 @@ class _Reading:
             now = time.monotonic()
             if text is not None:
                 frame = decode(text)
-                self._take(frame, socket)
+                if self._take(frame, socket):
+                    self._flush()
+                    return
                 heard = now if isinstance(frame, live.Data | live.Source) else heard
             if self._newest is not None:
                 if now - heard < SETTLE_S and now - began < SETTLE_MAX_S:

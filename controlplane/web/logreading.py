@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from controlplane.core.cluster import Changes
-from controlplane.core.record import Refused
+from controlplane.core.project import Project
+from controlplane.core.record import Record, Refused
 from controlplane.core.replica import Replica, ref
 from controlplane.web.answers import Rejected
 from controlplane.web.door import Door, Stream
@@ -132,9 +133,11 @@ class LogReading:
                     await self._relay()
                 return Over(id=asked.id)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch(subscription.next))
-                while True:
+                watching = tasks.create_task(self._watch(subscription.next))
+                while self._feeds or asked.project in self._door.controller.cluster.projects:
                     await self._relay()
+                watching.cancel()
+            return Over(id=asked.id)
 
     # -- which copies -----------------------------------------------------------------------------------------------
 
@@ -259,14 +262,21 @@ class LogReading:
             tasks.create_task(self._watch_nodes())
             while True:
                 changes = await next_changes()
-                mine = changes is None or any(
-                    isinstance(r, Replica) and r.id.project == self._asked.project for r in changes.puts
-                )
-                if not mine:
+                if changes is not None and not any(map(self._is_mine, (*changes.puts, *changes.drops))):
                     continue
+                self._woken.set()
                 for copy in self._living():
                     if (copy.replica, copy.epoch) not in self._known:
                         await self._begin(copy, -1, self._asked.since_ns or self._began_ns)
+
+    def _is_mine(self, record: Record) -> bool:
+        match record:
+            case Replica():
+                return record.id.project == self._asked.project
+            case Project():
+                return record.code == self._asked.project
+            case _:
+                return False
 
     async def _watch_nodes(self) -> None:
         while True:

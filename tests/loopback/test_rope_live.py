@@ -9,7 +9,7 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +60,8 @@ async def following(it: Team, *arguments: str) -> AsyncIterator[asyncio.StreamRe
     try:
         yield child.stdout
     finally:
-        child.terminate()
+        with suppress(ProcessLookupError):  # it ended by itself
+            child.terminate()
         await child.wait()
 
 
@@ -115,6 +116,23 @@ async def test_followed_logs_go_on_over_a_move_and_a_node_that_is_away(tmp_path:
             assert await line(out) == f"{two} | two", "what was written meanwhile comes, once"
             write(it, "three")
             assert {await line(out), await line(out)} == {f"{one} | three", f"{two} | three"}
+
+
+async def test_followed_logs_take_new_replicas_in_and_end_with_the_project(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        async with following(it, "logs", "-f", "shop/web") as out:
+            write(it, "one")
+            assert await line(out) == "web/1 node-1 | one"
+            await it.call("/projects/shop/scale", {"services": {"web": 2}}, "POST")
+            await it.until(lambda: it.running() == {"node-1": 2}, "two run")
+            write(it, "two")
+            assert {await line(out), await line(out)} == {"web/1 node-1 | two", "web/2 node-1 | two"}
+            await it.call("/projects/shop", None, "DELETE")
+            async with asyncio.timeout(WAIT_S):
+                assert await out.read() == b"", "it ends with the project"
+            ended = await rope(it, "logs", "shop/web/2")
+            assert (ended.code, ended.out) == (0, "web/2 node-1 | two\n"), "what was removed remains readable"
 
 
 async def test_exec_passes_input_output_and_exit_code(tmp_path: Path) -> None:
