@@ -237,7 +237,9 @@ class Safety:
         center = world.center
         assert center is not None
         heard = world.heard.get(new.name, -1.0)
-        since = max(center.started_at, world.long_pause_at)
+        since = center.started_at  # or the end of a long pause, unless it was decided before that and committed after
+        if world.long_pause_at <= now:
+            since = max(since, world.long_pause_at)
         if now - OFFLINE_S < heard <= now:
             raise AssertionError(f"S9: {new.name} is offline although it was heard {now - heard:.2f} s ago")
         read = world.clock.now - (center.hub.figures(new.name).last_seen_s or world.clock.now)

@@ -189,8 +189,8 @@ def narrowed(
     )
 
 
-def scenario(seed: int, minutes: float) -> Scenario:
-    """The run of this seed. A longer run begins with what a shorter one does."""
+def scenario(seed: int, minutes: float, *, heavy: bool = False) -> Scenario:
+    """The run of this seed. A longer run begins as a shorter one does. `heavy`: with the heaviest storms only."""
     chance = random.Random(f"scenario {seed}")
     nodes = chance.choices(tuple(SIZES), tuple(SIZES.values()))[0]
     idle_tick_s = chance.choice((0.25, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7))
@@ -201,10 +201,10 @@ def scenario(seed: int, minutes: float) -> Scenario:
     drills: list[DrillKind] = []
     for cycle in range(max(1, round(minutes * 60.0 / cycle_s))):
         begin, end = cycle * cycle_s + 25.0, cycle * cycle_s + cycle_s * STORM_SHARE
-        times = _times(chance, FAULT_PACES_S, begin, end)
+        times = _times(chance, FAULT_PACES_S[:1] if heavy else FAULT_PACES_S, begin, end)
         times += [chance.uniform(begin, end) for _ in range(FAULTS_MIN - len(times))]
         faults += [_fault(chance, len(faults) + i, at) for i, at in enumerate(sorted(times))]
-        for at in _times(chance, ACT_PACES_S, begin, end):
+        for at in _times(chance, ACT_PACES_S[:1] if heavy else ACT_PACES_S, begin, end):
             kind = chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
             acts.append(Act(number=len(acts), at=at, kind=kind, salt=chance.getrandbits(32)))
         drills.append(chance.choice(("power", "cut", "center", "all_cut", "none")))
