@@ -184,5 +184,12 @@ def _trouble(cluster: Cluster, replica: Replica) -> str:
 def _under_way(deployment: Deployment | None) -> str:
     if deployment is None:
         return "a deployment waits"
-    done = sum(s.state in ("done", "skipped") for s in deployment.steps)
-    return f"{deployment.kind} to revision {deployment.revision}, {done} of {len(deployment.steps)} steps done"
+    mine = [s for s in deployment.steps if s.back == bool(deployment.outcome)]
+    done = sum(s.state in ("done", "skipped") for s in mine)
+    if deployment.state == "paused":
+        return f"{deployment.kind} to revision {deployment.revision} is paused: {deployment.reason}"
+    if deployment.outcome:
+        return f"goes back to revision {deployment.back_to}, {done} of {len(mine)} steps done"
+    if any(s.kind == "promote" and s.state == "running" for s in mine):
+        return f"the canary of revision {deployment.revision} is observed"
+    return f"{deployment.kind} to revision {deployment.revision}, {done} of {len(mine)} steps done"

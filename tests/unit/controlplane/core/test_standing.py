@@ -1,6 +1,9 @@
 """The word and the sentence on a project."""
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from controlplane.core.cluster import Cluster
 from controlplane.core.deployment import Deployment, Step
@@ -134,3 +137,24 @@ def test_a_job_that_failed_is_what_others_wait_for() -> None:
 def test_a_job_that_ended_badly_is_degraded() -> None:
     job = replica(1, "node-1", state="stopped", exit_code=3, health="none", reason="exit 3")
     assert stands(shop([job])).state == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"state": "paused", "reason": "asked by mei"}, "update to revision 2 is paused: asked by mei"),
+        ({"outcome": "rolled_back", "back_to": 1}, "goes back to revision 1, 1 of 2 steps done"),
+        ({}, "the canary of revision 2 is observed"),
+    ],
+)
+def test_a_release_that_waits_or_goes_back_says_so(fields: dict[str, Any], said: str) -> None:
+    steps = (
+        Step(kind="promote", level=12, service="web", state="running"),
+        Step(kind="return", level=1, state="done", back=True),
+        Step(kind="stop", level=3, back=True),
+    )
+    made = {"id": 7, "project": "shop", "kind": "update", "revision": 2, "created_at": WALL, "state": "running"}
+    found = shop()
+    found.projects["shop"] = msgspec.structs.replace(found.projects["shop"], deployment=7)
+    found.deployments[7] = Deployment(**{**made, "steps": steps, **fields})
+    assert stands(found) == Standing(state="deploying", message=f"{said}; 3 of 3 healthy")
