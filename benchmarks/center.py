@@ -22,6 +22,7 @@ from controlplane.store.folder import DATABASE, locked_folder
 from controlplane.store.identity import open_identity
 
 TOKEN = "a-token-for-benchmarks"  # noqa: S105 of a Center on loopback that lives for seconds
+LAG = "ropeteam_loop_lag_seconds"
 WAIT_S = 10.0
 POLL_S = 0.05
 
@@ -42,6 +43,7 @@ class Center:
         self._data = data
         self._stack = stack
         self._log = data / f"{DATABASE}-wal"
+        self._lag_s = 0.0
         self.child, self.url = self._start(0)
         self.crew = Crew(
             url=f"ws{self.url.removeprefix('http')}/api/agent/session",
@@ -67,10 +69,15 @@ class Center:
 
     def metric(self, name: str) -> float:
         """One figure of `/metrics`."""
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.ask("GET", "/metrics"), re.MULTILINE)
-        if found is None:
-            raise RuntimeError(f"/metrics has no {name}")
-        return float(found[1])
+        text = self.ask("GET", "/metrics")
+        self._lag_s = max(self._lag_s, _figure(text, LAG))  # the process begins anew with each look
+        return _figure(text, name)
+
+    def lag_ms(self) -> float:
+        """The longest block of the Center's event loop since this was last asked."""
+        self.metric(LAG)
+        worst_s, self._lag_s = self._lag_s, 0.0
+        return worst_s * 1e3
 
     def until_metric(self, name: str, least: float, limit_s: float) -> float:
         """Wait until the figure is at least that; the seconds it took. Raises AssertionError after the limit."""
@@ -104,6 +111,13 @@ class Center:
             log_changed_ns=log.st_mtime_ns,
             bytes=self.child.written(),
         )
+
+
+def _figure(text: str, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"/metrics has no {name}")
+    return float(found[1])
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import msgspec
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from benchmarks.child import Child, started
@@ -125,14 +126,7 @@ class _Agent:
         self._socket: ClientConnection | None = None
 
     async def open(self) -> None:
-        self._socket = await connect(
-            self._crew.url,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            ping_interval=None,
-            max_size=FRAME_MAX,
-            open_timeout=WAIT_S,
-        )
+        self._socket = await self._connected()
         hello = self._hello()
         await self._send(hello)
         if self._key is not None:
@@ -144,6 +138,26 @@ class _Agent:
             desired = await self._until(Desired)
             if len(desired.replicas) != len(self._replicas):
                 raise AssertionError(f"{len(desired.replicas)} replicas are wanted, not {len(self._replicas)}")
+
+    async def _connected(self) -> ClientConnection:
+        """The open socket; a Center that is busy is asked again, as agents do."""
+        while True:
+            try:
+                return await self._connect()
+            except InvalidStatus as busy:
+                if busy.response.status_code != 503:
+                    raise
+                await asyncio.sleep(random.random())  # noqa: S311 jitter, not a secret
+
+    async def _connect(self) -> ClientConnection:
+        return await connect(
+            self._crew.url,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            compression=None,
+            ping_interval=None,
+            max_size=FRAME_MAX,
+            open_timeout=WAIT_S,
+        )
 
     async def beat(self, order: Order) -> list[float]:
         """Send until the time is over; the seconds from each frame to its answer."""

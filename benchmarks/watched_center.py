@@ -1,9 +1,12 @@
 """The Center, with a finer look at its event loop: `ropeteam_loop_lag_seconds` is the longest block since it was last
-asked for. Run by `center` as `python -m benchmarks.watched_center …` in the place of `python -m controlplane …`.
+asked for, without the time for which the machine gave its thread to others.
+
+Run by `center` as `python -m benchmarks.watched_center …` in the place of `python -m controlplane …`.
 """
 
 import asyncio
 import sys
+import time
 
 from controlplane import app
 from controlplane.__main__ import main
@@ -26,9 +29,9 @@ class FinePulse(Pulse):
         """Measure until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + PERIOD_S
+            due, worked_s = clock() + PERIOD_S, time.thread_time()
             await asyncio.sleep(PERIOD_S)
-            self._worst_s = max(self._worst_s, clock() - due)
+            self._worst_s = max(self._worst_s, min(clock() - due, time.thread_time() - worked_s))
 
 
 if __name__ == "__main__":

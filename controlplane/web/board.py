@@ -33,6 +33,8 @@ OWN_WORKS = 8
 ALL_STEPS = 100_000
 WORKS_SHOWN = 6
 ENDED_SHOWN = 3
+REPLICAS_A_STRUCT = 5
+"""So many replicas of a project are as much work as one struct."""
 SEEN_SLACK_S = 2.0
 """A node's last frame is dated anew at each look; less than this is no news."""
 
@@ -138,12 +140,17 @@ class Board:
         return False
 
     def look(self, now: Now, most: int = 1 << 30) -> bool:
-        """Make up to `most` structs of what is noted; True when there is more to do."""
-        for _ in range(most):
+        """Make up to `most` structs of what is noted; True when there is more to do. A project with many replicas is
+        counted as several.
+        """
+        while most > 0:
+            most -= 1
             if self._dirty_nodes:
                 self._look_at_node(self._dirty_nodes.popitem()[0], now)
             elif self._dirty_projects:
-                self._look_at_project(self._dirty_projects.popitem()[0], now)
+                code = self._dirty_projects.popitem()[0]
+                most -= len(self._cluster.of_project.get(code, ())) // REPLICAS_A_STRUCT
+                self._look_at_project(code, now)
             elif self._dirty_works:
                 self._look_at_work(self._dirty_works.popitem()[0], now)
             else:
