@@ -8,7 +8,7 @@ back start-first, with a new epoch. Failover itself is in `failover`. Rules: doc
 
 import msgspec
 
-from controlplane.core import assigning, dependencies
+from controlplane.core import assigning, chains, dependencies
 from controlplane.core.draft import Draft, where
 from controlplane.core.node import Node
 from controlplane.core.placement import Placed
@@ -49,6 +49,25 @@ def review(draft: Draft) -> None:
         _review(draft, replica)
 
 
+def is_missed(draft: Draft, replica: Replica) -> bool:
+    """True for a replica that is home again while services that depend on it are not: they reach its former copy by
+    name where they are. For a while only; two copies at once are not for ever.
+    """
+    wanted, revision = replica.wanted, draft.revision(replica.id.project, replica.revision)
+    if not replica.home or wanted is None or revision is None or draft.now.wall - wanted.since > SETTLED_S:
+        return False
+    needed_by = chains.needed_by(revision.spec.services, replica.id.service)
+    return any(
+        r.id.service in needed_by and r.home == replica.home and (r.wanted is None or not _is_home(draft, r, r.wanted))
+        for r in draft.replicas_of(replica.id.project)
+    )
+
+
+def _is_home(draft: Draft, replica: Replica, wanted: Assignment) -> bool:
+    spec = draft.spec(replica.id, wanted.revision)
+    return wanted.node == replica.home and spec is not None and is_ready(wanted, spec, draft.now.wall)
+
+
 def take_back(draft: Draft, replica: Replica) -> None:
     """The outgoing copy is the wanted one again, and what was to take its place ends."""
     old, new = replica.outgoing, replica.wanted
@@ -86,7 +105,7 @@ def _review(draft: Draft, replica: Replica) -> None:
     if wanted is None or spec is None or home is None:
         return
     if wanted.node == home.name:
-        if is_ready(wanted, spec, draft.now.wall):
+        if is_ready(wanted, spec, draft.now.wall) and not is_missed(draft, replica):
             _forget_home(draft, replica)
     elif kept is not None and kept.node == home.name and not kept.ending:
         _decide(draft, replica, spec, wanted, kept)

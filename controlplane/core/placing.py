@@ -161,9 +161,20 @@ def _look(draft: Draft, deployment: Deployment, step: Step) -> Step:
         return step.ended("failed", draft.now.wall, failure)
     if not done:
         return step
-    if step.kind in ("start", "replace"):
+    if step.kind in ("start", "replace") and not _is_missed(draft, deployment, step):
         end_outgoing(draft, replica, deployment.id)
     return step.ended("done", draft.now.wall)
+
+
+def _is_missed(draft: Draft, deployment: Deployment, step: Step) -> bool:
+    """True in a drain while services that depend on this one have not left the node: they reach it by name there. Its
+    former copy ends when the drain of the project is done (`rollout.settle`).
+    """
+    revision = draft.revision(deployment.project, deployment.aim)
+    if deployment.kind != "migrate" or revision is None:
+        return False
+    needed_by = chains.needed_by(revision.spec.services, step.service)
+    return any(s.open and s.service in needed_by for s in deployment.steps)
 
 
 def _is_done(draft: Draft, deployment: Deployment, step: Step, wanted: Assignment, spec: ServiceSpec) -> bool:

@@ -9,7 +9,19 @@ from typing import Literal
 
 import msgspec
 
-from controlplane.core import batch, diff, drain, failing, placing, resolve, returning, revisions, rolling_back, waiting
+from controlplane.core import (
+    batch,
+    diff,
+    drain,
+    failing,
+    homecoming,
+    placing,
+    resolve,
+    returning,
+    revisions,
+    rolling_back,
+    waiting,
+)
 from controlplane.core.deployment import ENDED, RELEASES, Deployment, DeploymentState, Step
 from controlplane.core.draft import Draft
 from controlplane.core.node import Node
@@ -300,6 +312,8 @@ def settle(draft: Draft, replica: Replica) -> None:
     """Outside a deployment an outgoing copy has nothing to wait for once the wanted one is ready, unless it is kept."""
     project = draft.get(Project, replica.id.project)
     if project is None or project.deployment or replica.wanted is None or replica.outgoing is None:
+        return
+    if homecoming.is_missed(draft, replica):
         return
     if draft.now.wall >= replica.kept_until or drain.is_draining(draft, replica.outgoing.node):
         placing.end_outgoing(draft, replica)

@@ -161,6 +161,12 @@ def test_a_chain_goes_home_in_order() -> None:
     world.power_off(node)
     world.until(lambda: node not in {n for _, _, n in world.states()} and world.all_running())
     world.connect(node)
-    world.until(lambda: {n for _, _, n in world.states()} == {node} and world.all_running(), 200)
+    while {n for _, _, n in world.states()} != {node} or any(r.outgoing is not None for r in world.replicas()):
+        world.run(0.25)
+        for agent in world.agents.values():
+            here = {key.service for key, c in agent.running.items() if c.state == "running"}
+            assert here != {"api"}, "it reaches db by name wherever it runs"
+        assert world.mono < 1300
+    assert not any(r.home for r in world.replicas())
     since = {r.id.service: r.wanted.running_since for r in world.replicas() if r.wanted}
     assert since["db"] < since["api"]
