@@ -1,4 +1,4 @@
-"""The simulation finds what it is for: eight faults planted in the product are each found within 500 seeds."""
+"""The simulation finds what it is for: nine faults planted in the product are each found within 500 seeds."""
 
 import pytest
 
@@ -11,11 +11,15 @@ SEEDS = 500
 MINUTES = 10.0
 
 
+LIKELY = (42, 16, 123, 0, 1)
+"""Seeds that found the rarer ones at their time: tried first, so that the test is quick as long as they still do."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("plant, finders", PLANTS.values(), ids=PLANTS.keys())
 def test_a_planted_fault_is_found(plant: Plant, finders: tuple[str, ...]) -> None:
-    for seed in range(SEEDS):
-        plan = scenario(seed, MINUTES)
+    for seed in (*LIKELY, *(seed for seed in range(SEEDS) if seed not in LIKELY)):
+        plan = scenario(seed, MINUTES, heavy=True)
         try:
             with plant():
                 World(plan).run()

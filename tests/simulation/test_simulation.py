@@ -6,6 +6,7 @@ import pytest
 
 from tests.simulation.outcome import Violation
 from tests.simulation.scenario import scenario
+from tests.simulation.seeds import KEPT
 from tests.simulation.story import told
 from tests.simulation.world import World
 
@@ -22,6 +23,17 @@ def test_invariants_hold(first: int) -> None:
             World(plan).run()
         except Violation as violation:
             pytest.fail(told(plan, violation), pytrace=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", KEPT)
+def test_what_was_found_once_is_mended(seed: int) -> None:
+    minutes, _ = KEPT[seed]
+    plan = scenario(seed, minutes)
+    try:
+        World(plan).run()
+    except Violation as violation:
+        pytest.fail(told(plan, violation), pytrace=False)
 
 
 def test_a_seed_replays_exactly() -> None:
