@@ -181,9 +181,12 @@ async def test_an_agent_may_forbid_exec(tmp_path: Path) -> None:
 async def test_top_and_status_tell_what_there_is(tmp_path: Path) -> None:
     async with team(tmp_path, "node-1", "node-2") as it:
         await deployed(it)
-        figures = it.center.center.hub.figures
-        beats = [lambda n=n: figures(n).heartbeat for n in it.engines]
-        await it.until(lambda: all((b := beat()) and b.containers for beat in beats), "heartbeats tell of replicas")
+
+        def told(name: str) -> bool:
+            beat = it.center.center.hub.figures(name).heartbeat
+            return beat is not None and len(beat.containers) > 0
+
+        await it.until(lambda: all(map(told, it.engines)), "heartbeats tell of replicas")
         found = json.loads((await rope(it, "top", "--once", "-o", "json")).out)
         assert [n["node"] for n in found["nodes"]] == ["node-1", "node-2"]
         table = (await rope(it, "top")).out
@@ -194,3 +197,35 @@ async def test_top_and_status_tell_what_there_is(tmp_path: Path) -> None:
         ended = await rope(it, "status", "--check")
         assert ended.code == 1
         assert ended.out.splitlines()[0].startswith("node-2 suspect"), "what is wrong comes first"
+
+
+async def test_top_is_drawn_in_place_and_obeys_keys(tmp_path: Path) -> None:
+    async with team(tmp_path, "node-1") as it:
+        await deployed(it, 1)
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 140, 0, 0))
+        environ = {k: v for k, v in environment(it).items() if k not in ("COLUMNS", "LINES")}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ropeteam", "top", "--every", "0.5s",
+            stdin=theirs, stdout=theirs, stderr=theirs, env=environ,
+        )  # fmt: skip
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        await screen(ours, "most cpu first", "node-1", "shop")
+        os.write(ours, b"m")
+        await screen(ours, "most mem first")
+        os.write(ours, b"q")
+        async with asyncio.timeout(WAIT_S):
+            assert await child.wait() == 0
+        os.close(ours)
+
+
+async def screen(fd: int, *wanted: str) -> None:
+    """Read what is drawn until all of this was."""
+    seen = ""
+    async with asyncio.timeout(WAIT_S):
+        while not all(text in seen for text in wanted):
+            try:
+                seen += os.read(fd, 65536).decode(errors="replace")
+            except BlockingIOError:
+                await asyncio.sleep(0.02)

@@ -1,16 +1,18 @@
 """Subscriptions side by side on one socket: what is asked, told, refused, and what ends when."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 
 import msgspec
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from controlplane.core.cluster import Changes
 from controlplane.core.command import NoteExec
 from controlplane.core.journal import Event
 from controlplane.store.tails import Copy
+from controlplane.web.stream import EVENTS_MAX
 from protocol import live
 from tests.unit.controlplane.web.fake_center import FakeCenter
 from tests.unit.controlplane.web.fake_relay import FakeStream
@@ -196,6 +198,31 @@ def test_events_are_told_from_where_one_was(me: Person) -> None:
     assert [t.event.seq for t in told if isinstance(t, live.Told)] == [2, 3]
 
 
+def test_a_slow_reader_of_events_is_told_how_many_were_dropped(me: Person) -> None:
+    me.say(live.Events(id=1))
+    me.say(live.Top(id=2))
+    me.hear()
+    (subscription,) = me.center.subscriptions
+
+    def commit() -> None:
+        for number in range(1, EVENTS_MAX + 51):
+            event = Event(seq=10_000 + number, at=0.0, kind="test", text="x", cause=number)
+            subscription.queue.put_nowait(Changes(events=[event]))
+        subscription.queue.put_nowait(None)
+
+    me.call(_async(commit))
+    dropped = 0
+    while True:
+        match me.hear():
+            case live.Dropped(count=count):
+                dropped += count
+            case live.Told(event=told) if told.seq == 10_000 + EVENTS_MAX + 50:
+                break
+            case _:
+                pass
+    assert dropped == 51, "the commits that were missed count, too"
+
+
 @pytest.mark.parametrize(
     ("text", "code"), [("not json", 1003), ('{"type":"what","id":1}', 1003), ('{"type":"top","id":0}', 1008)]
 )
@@ -204,3 +231,12 @@ def test_who_breaks_the_rules_is_closed(me: Person, text: str, code: int) -> Non
     with pytest.raises(WebSocketDisconnect) as closed:
         me.hear()
     assert closed.value.code == code
+
+
+def _async(act: Callable[[], None]) -> Callable[[], Coroutine[None, None, None]]:
+    """To be run in the Center's loop, in one go."""
+
+    async def run() -> None:
+        act()
+
+    return run
