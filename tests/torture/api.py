@@ -10,7 +10,10 @@ from tests.torture.process import ENVIRONMENT
 
 ANSWER_S = 30.0
 AGAIN_S = 0.5
-NOT_NOW = frozenset({500, 502, 503, 507})
+BUSY = 429
+"""We ask faster than one caller may."""
+
+NOT_NOW = frozenset({BUSY, 500, 502, 503, 507})
 
 
 class Reply(NamedTuple):
@@ -69,6 +72,14 @@ class Api:
 
     async def get(self, path: str) -> Any:
         """What is there now. Raises OSError, HTTPException, AssertionError."""
-        status, answer = await asyncio.to_thread(self.once, "GET", path)
+        status, answer = await self.look(path)
         assert status == 200, (path, status, answer)
         return answer
+
+    async def look(self, path: str) -> tuple[int, Any]:
+        """Status and body of what is there now, or is not. Raises OSError, HTTPException."""
+        while True:
+            status, answer = await asyncio.to_thread(self.once, "GET", path)
+            if status != BUSY:
+                return status, answer
+            await asyncio.sleep(AGAIN_S)

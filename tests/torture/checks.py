@@ -134,7 +134,7 @@ def _database_says(team: Team, keeper: NodeKeeper) -> list[str]:
 async def _acknowledged(team: Team, person: Person) -> list[str]:
     found = []
     for index, acked in enumerate(person.acked):
-        status, view = await asyncio.to_thread(team.api.once, "GET", f"/api/v1/deployments/{acked.deployment}")
+        status, view = await team.api.look(f"/api/v1/deployments/{acked.deployment}")
         told = _told(acked, status, view)
         if told:
             found.append(f"{told} (answer {index + 1} of {len(person.acked)})")
