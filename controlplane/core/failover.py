@@ -178,7 +178,11 @@ def forget(draft: Draft, name: str) -> None:
         if outgoing is not None and outgoing.node == name:
             _let_go(draft, replica, outgoing)
         current = draft.replica(replica.id)
-        if current is None or current.wanted is None or current.wanted.node != name or jobs.has_completed(current):
+        if current is None or current.wanted is None or current.wanted.node != name:
+            continue
+        if jobs.has_completed(current):  # it is done; another node of that name shall not be told to do it again
+            done = msgspec.structs.replace(current.wanted, hold=True)
+            draft.put(msgspec.structs.replace(current, wanted=done))
             continue
         assigning.unprepare(draft, replica.id)  # else its own reservation would stand in its way
         if current.wanted.task:

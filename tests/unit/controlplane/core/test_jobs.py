@@ -200,8 +200,14 @@ def test_it_hinders_neither_drain_nor_removal_of_its_node() -> None:
     world.run(10)
     assert not any(e.kind == "replica.stays" for e in world.events)
     world.send(RemoveNode(node=node))
+    del world.agents[node]
     world.run(30)
     assert (epoch(world), states(world)["migrate"]) == (1, "stopped")
+    again = world.add(node)
+    world.run(30)
+    assert (epoch(world), states(world)["migrate"]) == (1, "stopped")
+    assert not any(key.service == "migrate" for key in again.running)
+    again.ends = {"migrate:2": 0}
     assert run_to_end(world, Deploy(spec=a_project("shop", *shop(2)))).state == "succeeded"
     world.run(30)
     assert (epoch(world), the(world, "migrate").outgoing) == (2, None)
