@@ -2,7 +2,8 @@
 
 Rules: DESIGN §4. Nothing happens to an assignment until the decision that creates its successor: only that makes the
 old one stale (where its service goes back to nodes that return, that successor's readiness: `homecoming`). When and
-whether it moves is `failover_policy`'s; in which order, and what then waits for what, `dependencies`'. The story of a failover has one cause id, that of the first sign of trouble.
+whether it moves is `failover_policy`'s; in which order, and what then waits for what, `dependencies`'. The story of a
+failover has one cause id, that of the first sign of trouble.
 """
 
 import msgspec
