@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from lab import images
 from lab.command import LabError
 from lab.hosts import Lab
-from protocol.api import DeployAnswer
+from protocol.api import DeployAnswer, DeploymentView
 from tests.docker.cluster.cluster import ENDED, Cluster, Node, checked, wanted, web
 from tests.docker.lab_fixtures import HOSTS, ROOT
 from tests.torture.checks import UNDONE
@@ -40,6 +40,10 @@ SETTLED_S = 4.0
 
 IMAGES = ("rope-demo/web:1", "rope-demo/web:2")
 COUNT_MAX = 6
+
+BUSY = " answered 429"
+NOT_NOW = ("does not answer", " answered 503", BUSY)
+"""What the Center says, or does not, when one asks again."""
 
 
 class Failed(Exception):
@@ -98,7 +102,7 @@ class Torture:
             try:
                 answer = call()
             except LabError as error:
-                if "does not answer" not in str(error) and " 503" not in str(error):
+                if not any(text in str(error) for text in NOT_NOW):
                     raise
                 time.sleep(0.3)
                 continue
@@ -271,7 +275,7 @@ class Torture:
     def _broken(self) -> list[str]:
         found = []
         for code, number, revision in self._acked:
-            view = self.cluster.api.deployment(number)
+            view = self._deployment(number)
             if view.project != code or revision not in (0, view.revision) or view.state not in ENDED:
                 found.append(f"acknowledged deployment {number} of {code} to {revision} is now {view}")
         folder = self.cluster.lab.folder
@@ -285,6 +289,16 @@ class Torture:
         finally:
             database.close()
         return found
+
+    def _deployment(self, number: int) -> DeploymentView:
+        """One deployment, asked again when we asked too fast."""
+        while True:
+            try:
+                return self.cluster.api.deployment(number)
+            except LabError as error:
+                if BUSY not in str(error):
+                    raise
+                time.sleep(0.3)
 
     def _told(self, what: str, found: list[str]) -> str:
         lines = "\n".join(f"  {line}" for line in found[:30])
