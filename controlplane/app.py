@@ -42,6 +42,7 @@ from controlplane.web.health import Pulse
 from controlplane.web.routes import application, page_routes, routes
 from protocol.codec import FRAME_MAX
 from protocol.handshake import secret_hash
+from protocol.streams import Tail
 
 REGISTER_PATH = "/api/agent/register"
 
@@ -68,10 +69,16 @@ class Center:
         self.hub = Hub(self.clock.now)
         self.controller = Controller(cluster, store, self.hub, self.clock)
         self.tails = Tails(settings.data)
-        self.relay = Relay(self.clock.now, self.tails.keep)
+        self.relay = Relay(self.clock.now, self._keep_tail)
         self.pulse = Pulse()
         self.token = token
         """The admin token, when it was made just now; else ""."""
+
+    def _keep_tail(self, node: str, tail: Tail) -> None:
+        """Keep last lines of a copy that the node has; of one that is forgotten already only if it had it."""
+        replica = self.controller.cluster.replicas.get(tail.target.id)
+        assigned = replica.assignments if replica is not None else ()
+        self.tails.keep(node, tail, new=any((a.node, a.epoch) == (node, tail.target.epoch) for a in assigned))
 
 
 async def run(settings: Settings, listener: socket.socket) -> None:

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS tails (
 ) WITHOUT ROWID
 """
 _ONE = "SELECT lines FROM tails WHERE project = ? AND service = ? AND replica = ? AND epoch = ?"
+_OWNER = "SELECT node FROM tails WHERE project = ? AND service = ? AND replica = ? AND epoch = ?"
 _PUT = "INSERT OR REPLACE INTO tails VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _OLD_COPIES = """
 DELETE FROM tails WHERE project = ?1 AND service = ?2 AND replica = ?3 AND epoch NOT IN (
@@ -63,8 +64,8 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Key = tuple[str, str, int, int]
-_Pending = dict[_Key, tuple[str, bytes, bool]]
-"""Copy -> node, lines, whether it ended."""
+_Pending = dict[_Key, tuple[str, bytes, bool, bool]]
+"""Copy -> node, lines, whether it ended, whether it may be a new one."""
 T = TypeVar("T")
 
 
@@ -81,14 +82,17 @@ class Tails:
         self._written = 0
         """Bytes since the whole was measured last."""
 
-    def keep(self, node: str, tail: Tail) -> None:
-        """Note what came; written within `FLUSH_S`. Never waits."""
+    def keep(self, node: str, tail: Tail, *, new: bool = True) -> None:
+        """Note what came; written within `FLUSH_S`. Never waits. `new` False: only if lines of this copy are kept
+        already, from the same node: the last words of one that has just been forgotten.
+        """
         target = tail.target
         key = (target.project, target.service, target.replica, target.epoch)
         if key not in self._pending and len(self._pending) >= PENDING_MAX:
             return
-        _, lines, _ = self._pending.get(key, ("", b"", False))
-        self._pending[key] = (node, _joined(lines, tail.lines), tail.ended)
+        owner, lines, _, fresh = self._pending.get(key, (node, b"", False, False))
+        if owner == node:
+            self._pending[key] = (node, _joined(lines, tail.lines), tail.ended, new or fresh)
 
     async def run(self) -> None:
         """Write now and then, until cancelled; then once more."""
@@ -147,7 +151,10 @@ class Tails:
             self._database = None
 
     def _write(self, database: sqlite3.Connection, pending: _Pending) -> None:
-        for key, (node, new, ended) in pending.items():
+        for key, (node, new, ended, may_begin) in pending.items():
+            owner = database.execute(_OWNER, key).fetchone()
+            if owner != (node,) and not (owner is None and may_begin):
+                continue  # no agent writes into what another one said
             lines = _joined(_kept(database, key), new)
             database.execute(_PUT, (*key, node, last_stamp_ns(lines), ended, lines))
             database.execute(_OLD_COPIES, (*key[:3], COPIES_MAX))

@@ -71,3 +71,22 @@ async def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     assert await tails.lines(WEB, 1) == b""
     tails.keep("node-1", tail(line(2)))
     assert await tails.lines(WEB, 1) == line(2)
+
+
+async def test_no_node_writes_into_what_another_one_said(tmp_path: Path) -> None:
+    tails = Tails(tmp_path)
+    tails.keep("node-1", tail(line(1)))
+    tails.keep("node-2", tail(line(2)))
+    assert await tails.lines(WEB, 1) == line(1)
+    tails.keep("node-2", tail(line(3)))
+    assert await tails.lines(WEB, 1) == line(1)
+
+
+async def test_a_copy_that_nobody_knows_begins_no_lines_but_ends_them(tmp_path: Path) -> None:
+    tails = Tails(tmp_path)
+    tails.keep("node-1", tail(line(1), epoch=5), new=False)
+    assert await tails.copies("shop") == []
+    tails.keep("node-1", tail(line(1), epoch=5))
+    await tails.copies("shop")
+    tails.keep("node-1", tail(line(2), epoch=5, ended=True), new=False)
+    assert await tails.lines(WEB, 5) == line(1) + line(2)
