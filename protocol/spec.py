@@ -5,6 +5,7 @@ turns one `ServiceSpec` into one container. Durations are seconds, memory is byt
 """
 
 import hashlib
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -276,18 +277,30 @@ def fingerprint(value: object) -> str:
 
 
 def _spelt_out(value: object) -> object:
-    """Every field by name: msgspec leaves out a default only when it is the very same object."""
+    """Every field by name that differs from its default: so a field that a later version adds changes no fingerprint,
+    and its agents make no container anew. (msgspec leaves out a default only when it is the very same object.)
+    """
     if type(value) in _PLAIN:  # most values are, and `match` would try every case on each
         return value
     match value:
         case msgspec.Struct():
-            return {name: _spelt_out(getattr(value, name)) for name in value.__struct_fields__}
+            told = ((name, getattr(value, name), default) for name, default in _defaults(type(value)))
+            return {name: _spelt_out(field) for name, field, default in told if field != default}
         case dict():
             return {key: _spelt_out(item) for key, item in value.items()}
         case tuple() | list():
             return [_spelt_out(item) for item in value]
         case _:
             return value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    """Fields of a struct, each with its default; `NODEFAULT`, which nothing equals, where there is none."""
+    return tuple(
+        (f.name, f.default if f.default_factory is msgspec.NODEFAULT else f.default_factory())
+        for f in msgspec.structs.fields(kind)
+    )
 
 
 def container_spec(spec: ServiceSpec) -> ServiceSpec:

@@ -53,3 +53,16 @@ def test_local_data_ties_a_service_to_its_node_unless_it_says_otherwise() -> Non
     assert msgspec.structs.replace(tied, movable=True).may_move
     assert not msgspec.structs.replace(ServiceSpec(name="a", image="a"), movable=False).may_move
     assert ServiceSpec(name="a", image="a", mounts=(Mount(kind="tmpfs", target="/tmp"),)).may_move
+
+
+def test_a_field_that_a_later_version_adds_changes_no_fingerprint() -> None:
+    class Later(ServiceSpec, frozen=True, kw_only=True):
+        shiny: int = 0
+        colours: dict[str, str] = {}
+        nested: Placement = Placement()
+
+    now, later = ServiceSpec(name="web", image="web:1", replicas=2), Later(name="web", image="web:1", replicas=2)
+    assert fingerprint(later) == fingerprint(now)
+    assert fingerprint(msgspec.structs.replace(later, shiny=1)) != fingerprint(now)
+    assert fingerprint(msgspec.structs.replace(later, colours={"a": ""})) != fingerprint(now)
+    assert fingerprint(msgspec.structs.replace(now, environment={"A": ""})) != fingerprint(now)
