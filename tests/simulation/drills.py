@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.core.replica import is_ready
 from protocol.names import ReplicaId
+from protocol.spec import ServiceSpec
 from tests.simulation.scenario import DrillKind
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ OFFLINE_S = 15.8
 """After the last frame a node is offline, and its replicas have their successors (15.5 s, and a tick)."""
 RUNNING_S = 22.0
 """And they run: 20 s, and what a pull may take that was begun when the node fell silent."""
+ORDER_S = 10.0
+"""What it may take longer for what waits for another service of its project."""
 OUT_S = 40.0
 """How long a drill's fault lasts."""
 
@@ -97,15 +100,16 @@ def _lose_one(world: "World", kind: DrillKind, seconds: float) -> None:
         if world.clock.now < heard + OFFLINE_S:
             world.clock.at(heard + OFFLINE_S, offline)
             return
-        world.clock.at(heard + RUNNING_S, running)
+        world.clock.at(heard + RUNNING_S, running, [key for key in movable if not _waits(world, key)])
+        world.clock.at(heard + RUNNING_S + ORDER_S, running, movable)
         assert center.cluster.nodes[name].state == "offline", f"L2: {name} is {center.cluster.nodes[name].state}"
         for key in movable:
             replica = center.cluster.replicas[key]
             assert replica.wanted is not None
             assert replica.wanted.node != name, f"L2: {key} has no successor: {replica.wanted.reason}"
 
-    def running() -> None:
-        for key in movable:
+    def running(keys: list[ReplicaId]) -> None:
+        for key in keys:
             replica = center.cluster.replicas[key]
             assert replica.wanted is not None
             spec = center.cluster.revisions[key.project, replica.wanted.revision].spec.services[key.service]
@@ -124,9 +128,21 @@ def _lose_one(world: "World", kind: DrillKind, seconds: float) -> None:
 
 
 def _may_move(world: "World", key: ReplicaId) -> bool:
+    """By itself and at once, and so may what it waits for."""
+    services = _services(world, key)
+    return all(
+        spec.may_move and spec.failover.mode == "auto" and spec.failover.after_s <= OFFLINE_S
+        for spec in (services[key.service], *(services[other] for other in services[key.service].depends_on))
+    )
+
+
+def _waits(world: "World", key: ReplicaId) -> bool:
+    return bool(_services(world, key)[key.service].depends_on)
+
+
+def _services(world: "World", key: ReplicaId) -> dict[str, ServiceSpec]:
     assert world.center is not None
     cluster = world.center.cluster
     wanted = cluster.replicas[key].wanted
     assert wanted is not None
-    spec = cluster.revisions[key.project, wanted.revision].spec.services[key.service]
-    return spec.may_move and spec.failover.mode == "auto" and spec.failover.after_s <= OFFLINE_S
+    return cluster.revisions[key.project, wanted.revision].spec.services

@@ -9,9 +9,7 @@ from tests.simulation.world import World
 
 SEEDS = 500
 MINUTES = 10.0
-
-
-LIKELY = (42, 16, 123, 0, 1)
+LIKELY = (42, 1, 0, 108, 20, 160)
 """Seeds that found the rarer ones at their time: tried first, so that the test is quick as long as they still do."""
 
 
