@@ -11,6 +11,7 @@ from nodeagent.identity import Identity
 from nodeagent.keys import AgentKey, new_seed
 from nodeagent.link import Link
 from nodeagent.register import join
+from nodeagent.session import PULSES
 from protocol import handshake
 from protocol.api import RegisterRequest
 from protocol.messages import (
@@ -94,7 +95,7 @@ async def test_signs_of_life_come_between_heartbeats() -> None:
     async with linked() as (center, _):
         await center.until(lambda: len([m for m in center.seen if isinstance(m, Heartbeat)]) >= 2)
     kinds = [type(m) for m in center.seen if isinstance(m, Heartbeat | Pulse)]
-    assert kinds[:5] == [Heartbeat, Pulse, Pulse, Pulse, Heartbeat]
+    assert PULSES and kinds[: PULSES + 2] == [Heartbeat, *[Pulse] * PULSES, Heartbeat]
 
 
 async def test_a_silent_center_is_left_for_a_new_session() -> None:
