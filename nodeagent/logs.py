@@ -22,6 +22,10 @@ LOOK_AGAIN_S = 0.25
 NEWS_LOOKS = 8
 """So many looks a copy that nobody knows of is waited for."""
 ENGINE_AGAIN_S = 1.0
+OVERLAP_NS = 10**9
+"""How much is read again after a restart: the two channels of a container have times of their own. Who reads knows lines
+by their time.
+"""
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -83,7 +87,7 @@ class Logs:
                 async with aclosing(read) as pieces:
                     async for piece in pieces:
                         await write(piece)
-                        lines, since_ns = -1, last_stamp_ns(piece) + 1
+                        lines, since_ns = -1, max(since_ns, last_stamp_ns(piece) - OVERLAP_NS)
             except DockerFault as fault:
                 if not order.follow or fault.kind == "not_found":
                     raise

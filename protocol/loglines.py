@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 NS = 10**9
+_LOOK_BYTES = 16 * 1024
+"""So far back the newest line of a channel is looked for."""
 _STAMP = 30
 """Characters of a time: 2026-11-22T20:47:54.123456789Z."""
 
@@ -44,6 +46,20 @@ def last_stamp_ns(lines: bytes) -> int:
     """When the last of whole lines was written; 0 when none says."""
     at = lines.rfind(b"\n", 0, -1)
     return stamp_ns(lines[at + 1 :])
+
+
+def fresh_lines(kept: bytes, new: bytes) -> bytes:
+    """The lines of `new` that are not among whole lines `kept` already. Times grow in each channel by itself, for Docker
+    reads stdout and stderr side by side.
+    """
+    last: dict[bytes, int] = {}
+    for line in reversed(kept[-_LOOK_BYTES:].split(b"\n")):
+        if line[:1] not in last and (at_ns := stamp_ns(line)):
+            last[line[:1]] = at_ns
+            if len(last) == 2:
+                break
+    found = [line for line in new.split(b"\n")[:-1] if not last.get(line[:1]) or stamp_ns(line) > last[line[:1]]]
+    return b"".join(line + b"\n" for line in found)
 
 
 def last_lines(lines: bytes, count: int, since_ns: int = 0) -> bytes:

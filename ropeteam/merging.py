@@ -42,8 +42,8 @@ class Merge:
 
     def __init__(self) -> None:
         self._sources: dict[int, _Source] = {}
-        self._last: dict[Copy, int] = {}
-        """When the newest line of each copy was written."""
+        self._last: dict[tuple[Copy, bool], int] = {}
+        """When the newest line of each copy and channel was written: Docker reads the channels side by side."""
 
     def begin(self, number: int, copy: Copy) -> None:
         """A new source."""
@@ -57,9 +57,10 @@ class Merge:
         count = 0
         for raw in source.lines.feed(data):
             line = parse(raw)
-            if line.at_ns and line.at_ns <= self._last.get(source.copy, 0):
+            last_ns = self._last.get((source.copy, line.stderr), 0)
+            if line.at_ns and line.at_ns <= last_ns:
                 continue
-            self._last[source.copy] = max(line.at_ns, self._last.get(source.copy, 0))
+            self._last[source.copy, line.stderr] = max(line.at_ns, last_ns)
             source.waiting.append(Entry(line, source.copy))
             count += 1
         return count

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from controlplane.store.folder import TAILS
-from protocol.loglines import cut_front, last_stamp_ns, stamp_ns
+from protocol.loglines import cut_front, fresh_lines, last_stamp_ns
 from protocol.names import ReplicaId
 from protocol.streams import Tail
 
@@ -187,6 +187,4 @@ def _copy(row: tuple[str, str, int, int, str, int, int]) -> Copy:
 
 def _joined(lines: bytes, new: bytes) -> bytes:
     """Agents send the newest lines again when they are not sure: those that are there already are left out."""
-    last_ns = last_stamp_ns(lines)
-    fresh = [line + b"\n" for line in new.split(b"\n")[:-1] if not last_ns or stamp_ns(line) > last_ns]
-    return cut_front(lines + b"".join(fresh), COPY_BYTES)
+    return cut_front(lines + fresh_lines(lines, new), COPY_BYTES)

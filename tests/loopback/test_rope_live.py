@@ -1,6 +1,7 @@
 """`rope logs`, `exec`, `top` and `status` as people run them: a real Center and agents, with engines in memory."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -9,11 +10,11 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.loopback.center import ADMIN_TOKEN
+from tests.loopback.center import ADMIN_TOKEN, running_center
 from tests.loopback.test_cluster import Team, team
 from tests.loopback.test_streams import deployed, placed, write
 
@@ -60,7 +61,7 @@ async def following(it: Team, *arguments: str) -> AsyncIterator[asyncio.StreamRe
     try:
         yield child.stdout
     finally:
-        with suppress(ProcessLookupError):  # it ended by itself
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
             child.terminate()
         await child.wait()
 
@@ -133,6 +134,26 @@ async def test_followed_logs_take_new_replicas_in_and_end_with_the_project(tmp_p
                 assert await out.read() == b"", "it ends with the project"
             ended = await rope(it, "logs", "shop/web/2")
             assert (ended.code, ended.out) == (0, "web/2 node-1 | two\n"), "what was removed remains readable"
+
+
+async def test_followed_logs_go_on_over_a_restart_of_the_center(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        async with running_center(tmp_path / "data") as center:
+            it = Team(center, tmp_path, tasks)
+            await it.join("node-1")
+            await it.until(lambda: it.states() == {"online"}, "online")
+            await deployed(it, 1)
+            out = await stack.enter_async_context(following(it, "logs", "-f", "shop"))
+            write(it, "one")
+            assert await line(out) == "web/1 node-1 | one"
+        write(it, "meanwhile")
+        async with running_center(tmp_path / "data", center.port) as center:
+            it.center = center
+            assert await line(out) == "web/1 node-1 | meanwhile"
+            write(it, "two")
+            assert await line(out) == "web/1 node-1 | two", "each line once"
+            for life in it.lives.values():
+                life.cancel()
 
 
 async def test_exec_passes_input_output_and_exit_code(tmp_path: Path) -> None:

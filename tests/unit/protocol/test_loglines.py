@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.loglines import NS, Lines, cut_front, last_lines, last_stamp_ns, parse, stamp_ns
+from protocol.loglines import NS, Lines, cut_front, fresh_lines, last_lines, last_stamp_ns, parse, stamp_ns
 
 ONE = b"o2026-11-22T20:47:54.000000001Z one\n"
 TWO = b"e2026-11-22T20:47:55.500000000Z two: \xff\xfe\n"
@@ -51,3 +51,11 @@ def test_pieces_of_any_size_become_lines_again() -> None:
     lines = Lines()
     found = [line for at in range(0, len(ONE + TWO), 7) for line in lines.feed((ONE + TWO)[at : at + 7])]
     assert found == [ONE[:-1], TWO[:-1]]
+
+
+def test_lines_that_come_again_are_known_by_their_time_in_their_channel() -> None:
+    assert fresh_lines(b"", ONE + TWO) == ONE + TWO
+    assert fresh_lines(ONE, ONE + TWO) == TWO
+    late = b"o" + ONE[1:]
+    assert fresh_lines(TWO, late) == late, "an older line of the other channel is new all the same"
+    assert fresh_lines(ONE + TWO, ONE + TWO) == b""

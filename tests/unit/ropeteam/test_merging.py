@@ -72,3 +72,10 @@ def test_what_may_be_new_is_never_cut_off() -> None:
     merge.feed(2, line(1) + line(2))
     everything.add(merge.everything())
     assert times(everything.take()) == [1, 2]
+
+
+def test_channels_of_a_copy_have_times_of_their_own() -> None:
+    merge = Merge()
+    merge.begin(1, ONE)
+    merge.feed(1, line(5) + b"e" + line(4)[1:] + line(6))
+    assert times(merge.everything()) == [4, 5, 6]
