@@ -23,8 +23,8 @@ NEWS_LOOKS = 8
 """So many looks a copy that nobody knows of is waited for."""
 ENGINE_AGAIN_S = 1.0
 OVERLAP_NS = 10**9
-"""How much is read again after a restart: the two channels of a container have times of their own. Who reads knows lines
-by their time.
+"""So much is read again after a restart: the two channels of a container have times of their own. Who reads knows
+lines by their time.
 """
 
 Write = Callable[[bytes], Awaitable[None]]

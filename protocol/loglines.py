@@ -49,7 +49,7 @@ def last_stamp_ns(lines: bytes) -> int:
 
 
 def fresh_lines(kept: bytes, new: bytes) -> bytes:
-    """The lines of `new` that are not among whole lines `kept` already. Times grow in each channel by itself, for Docker
+    """The lines of `new` that are not among the whole lines `kept`. Times grow in each channel by itself, for Docker
     reads stdout and stderr side by side.
     """
     last: dict[bytes, int] = {}
