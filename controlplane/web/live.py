@@ -144,7 +144,7 @@ class Live:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
-        sweep_at = look_at = 0.0
+        sweep_at, look_at = 0.0, clock() + IDLE_S  # a start has better things to do than to draw what nobody looks at
         while True:
             if clock() >= sweep_at:
                 await self._sweep()
@@ -190,6 +190,8 @@ class Live:
 
     async def _write(self, socket: WebSocket, key: Key, reader: _Reader, signed_in: Callable[[], bool]) -> None:
         clock = asyncio.get_running_loop().time
+        await self._board.load()
+        await self._look()
         await self._refresh(key)
         sheet, shown, beat_at = self._sheets[key], -1, clock() + BEAT_S
         while signed_in():
