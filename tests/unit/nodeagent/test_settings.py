@@ -29,6 +29,24 @@ def test_every_option() -> None:
     assert settings.insecure
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "off"),
+    [
+        ([], {}, False),
+        (["--no-exec"], {}, True),
+        ([], {"ROPE_NO_EXEC": "1"}, True),
+        ([], {"ROPE_NO_EXEC": "no"}, False),
+    ],
+)
+def test_exec_may_be_off(arguments: list[str], environment: dict[str, str], off: bool) -> None:
+    assert read_settings(["--data", "/d", "--name", "n1", *arguments], environment).no_exec is off
+
+
+def test_a_truth_that_is_none_is_refused() -> None:
+    with pytest.raises(SettingsError, match="ROPE_NO_EXEC"):
+        read_settings(["--data", "/d"], {"ROPE_NO_EXEC": "perhaps"})
+
+
 def test_variables_and_who_wins() -> None:
     environment = {
         "ROPE_DATA": "/var/d", "ROPE_CENTER": "http://10.0.0.1:1", "ROPE_INSECURE": "1", "ROPE_LABEL": "a=1, b=2",
