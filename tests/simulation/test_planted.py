@@ -9,7 +9,7 @@ from tests.simulation.world import World
 
 SEEDS = 500
 MINUTES = 10.0
-LIKELY = (42, 1, 0, 108, 20, 160)
+LIKELY = (42, 1, 0, 5, 6, 8, 108)
 """Seeds that found the rarer ones at their time: tried first, so that the test is quick as long as they still do."""
 
 
