@@ -65,8 +65,8 @@ browser: $(TOOLS) ## the dashboard in Chromium
 bench: $(TOOLS) ## measure what things cost, about 5 minutes; prints tables for benchmarks/RESULTS.md
 	$(PYTHON) -m benchmarks $(NAMES)
 
-bench-peers: $(TOOLS) ## measure beside Docker Swarm and the engines' API on four hosts, about 7 minutes (needs root)
-	$(PYTHON) -m benchmarks peers
+bench-peers: $(TOOLS) ## measure beside Docker Swarm and the engines' API on four hosts, about 15 minutes (needs root)
+	$(PYTHON) -m benchmarks peers releases
 
 demo: ## a Center and three hosts with real Docker Engines on this machine (YES=1: without asking)
 	@YES=$(YES) sh scripts/setup.sh demo

@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME…] [--record]`: measure, print the tables; with --record write them into RESULTS.md, too.
 
-Without a name all that needs nothing but this machine, about 5 min; `peers` needs root and real Docker Engines.
+Without a name all that needs nothing but this machine, about 5 min; `peers` and `releases` need root and real Docker
+Engines.
 """
 
 import argparse
@@ -21,6 +22,13 @@ def peers() -> list[Row]:
         return [*starting.measure(there), *power.measure(there)]
 
 
+def releases() -> list[Row]:
+    """Updates and a scale beside Docker Swarm and the engines' API, on several hosts."""
+    from benchmarks import releases as measured
+
+    return measured.measure()
+
+
 QUICK: dict[str, Callable[[], list[Row]]] = {
     "core": decisions.measure,
     "store": commits.measure,
@@ -32,13 +40,15 @@ QUICK: dict[str, Callable[[], list[Row]]] = {
 }
 """Each takes at most 30 s, alone; `ropes` 3 min."""
 
-BENCHMARKS = {**QUICK, "peers": peers}
+BENCHMARKS = {**QUICK, "peers": peers, "releases": releases}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks named, or the quick ones, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What things cost.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none = all but peers")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none = all but peers, releases"
+    )
     parser.add_argument("--record", action="store_true", help="write the tables into benchmarks/RESULTS.md")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(BENCHMARKS))

@@ -6,6 +6,7 @@ agent does: image, networks, create with a host port, inspect, start, inspect.
 
 import json
 import urllib.parse
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.engine import Engine
@@ -31,24 +32,30 @@ def remove(hosts: list[Host]) -> None:
         host.engine.remove_networks(LABEL)
 
 
-def _on_one(engine: Engine, image: str, numbers: range, at: int) -> None:
+def network(engine: Engine, at: int) -> None:
+    """The project's network on the `at`-th engine."""
     engine.get("/networks")
-    network = {
+    body = {
         "Name": "bench",
         "CheckDuplicate": True,
         "Driver": "bridge",
         "IPAM": {"Config": [{"Subnet": f"10.214.{at}.0/26"}]},
         "Labels": {LABEL: ""},
     }
-    engine.call("POST", "/networks/create", network)
+    engine.call("POST", "/networks/create", body)
+
+
+def _on_one(engine: Engine, image: str, numbers: range, at: int) -> None:
+    network(engine, at)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda number: _start(engine, image, number), numbers))
+        list(pool.map(lambda number: start(engine, image, number), numbers))
 
 
-def _start(engine: Engine, image: str, number: int) -> None:
+def start(engine: Engine, image: str, number: int, check: Mapping[str, object] | None = None) -> str:
+    """One container with its port; `check`: a health check in the API's words. Returns its id when it was started."""
     engine.image_id(image)
     engine.get("/networks")
-    body = {
+    body: dict[str, object] = {
         "Image": image,
         "Labels": {LABEL: ""},
         "ExposedPorts": {"8080/tcp": {}},
@@ -57,8 +64,11 @@ def _start(engine: Engine, image: str, number: int) -> None:
             "NetworkMode": "bench",
         },
     }
+    if check is not None:
+        body["Healthcheck"] = check
     name = urllib.parse.quote(f"bench-{number}")
-    made = json.loads(engine.call("POST", f"/containers/create?name={name}", body))["Id"]
+    made = str(json.loads(engine.call("POST", f"/containers/create?name={name}", body))["Id"])
     engine.inspect(made)
     engine.start(made)
     engine.inspect(made)
+    return made

@@ -1,6 +1,7 @@
 """Docker Swarm of the hosts' own engines, by their API: one drained manager, services with ports on their hosts."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lab.host import Host
@@ -27,15 +28,44 @@ class Swarm:
         spec = {**me["Spec"], "Availability": "drain"}
         engine.call("POST", f"/nodes/{me['ID']}/update?version={me['Version']['Index']}", spec)
 
-    def create(self, name: str, image: str, replicas: int) -> None:
-        """Order a service: each task with a port of its host."""
+    def create(
+        self,
+        name: str,
+        image: str,
+        replicas: int,
+        container: Mapping[str, object] | None = None,
+        update: Mapping[str, object] | None = None,
+    ) -> None:
+        """Order a service: each task with a port of its host. `container`: more of its specification; `update`: its
+        `UpdateConfig`, both in the API's words.
+        """
         body = {
             "Name": name,
-            "TaskTemplate": {"ContainerSpec": {"Image": image}, "RestartPolicy": {"Condition": "any"}},
+            "TaskTemplate": {
+                "ContainerSpec": {"Image": image, **(container or {})},
+                "RestartPolicy": {"Condition": "any"},
+            },
+            "UpdateConfig": update,
             "Mode": {"Replicated": {"Replicas": replicas}},
             "EndpointSpec": {"Ports": [{"Protocol": "tcp", "TargetPort": 8080, "PublishMode": "host"}]},
         }
         self._manager.engine.call("POST", "/services/create", body)
+
+    def update(self, name: str, *, image: str = "", replicas: int = 0) -> None:
+        """Order another image, or another number, and leave the rest as it is."""
+        found = self._manager.engine.get(f"/services/{name}")
+        spec = found["Spec"]
+        if image:
+            spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
+        if replicas:
+            spec["Mode"]["Replicated"]["Replicas"] = replicas
+        path = f"/services/{found['ID']}/update?version={found['Version']['Index']}"
+        self._manager.engine.call("POST", path, spec)
+
+    def updating(self, name: str) -> bool:
+        """True while the manager is not through with the last update; it watches for a while after the last task."""
+        status = self._manager.engine.get(f"/services/{name}").get("UpdateStatus") or {}
+        return bool(status.get("State", "completed") != "completed")
 
     def remove(self, name: str) -> None:
         """Order its end."""
