@@ -5,8 +5,8 @@ get their chance. Used by `endpoint.py`: when all agents come back, heartbeats o
 import asyncio
 from collections import deque
 
-TURNS = 4
-"""In one round; a proof costs some 0.3 ms."""
+TURNS = 12
+"""In one round; a proof costs some 0.3 ms. Fewer starve those who wait when each round also sends many away."""
 
 
 class Turns:
