@@ -34,6 +34,8 @@ DRILL_S = 85.0
 """A drill takes so long at most."""
 PROGRESS_S = 40.0
 """A deployment that moved within so many seconds goes on."""
+SETTLE_S = 20.0
+"""What a deployment that has ended leaves to be stopped is gone after so long."""
 BACKUP_AGE = 30
 """Revisions that a backup must be behind every agent: the Center on it goes on counting before it is stopped."""
 
@@ -74,6 +76,8 @@ class World:
         """When the Center last came out of a pause that counts as a start."""
         self.long_pause_from = 0.0
         """What was heard since then, the last tick before that pause, shows life after all."""
+        self._busy_calm = False
+        """The last calm was over before everything was done that was asked for."""
         self._nonces = random.Random(f"nonces {scenario.seed}")
         self.safety = Safety(self)
         self.liveness = Liveness(self)
@@ -128,9 +132,13 @@ class World:
     def _be_well(self, drill: DrillKind, end: float) -> None:
         """Everything must be well now; what people asked for in the storm may take longer, as long as it goes on."""
         left_s = end - self.clock.now
-        if self._progresses() and left_s > 15.0:
-            self.clock.after(10.0, self._be_well, drill, end)
+        if self._progresses() and (left_s > 15.0 or not self._busy_calm):
+            if left_s > 15.0:
+                self.clock.after(10.0, self._be_well, drill, end)
+            else:  # people asked for more than one calm has time for; twice in a row is for ever
+                self._busy_calm = True
             return
+        self._busy_calm = False
         self.operators.caring = False
         self.liveness.check_calm("after a storm")
         if left_s >= DRILL_S:
@@ -140,7 +148,9 @@ class World:
         assert self.center is not None, "the Center is up in the calm"
         cluster = self.center.cluster
         open_ = [cluster.deployments[i] for i in cluster.open_deployments]
-        return any(self.wall - d.progress_at < PROGRESS_S for d in open_)
+        moved = [at for d in open_ for at in (d.progress_at, *(max(s.started_at, s.ended_at) for s in d.steps))]
+        settling = any(self.wall - d.ended_at < SETTLE_S for d in cluster.deployments.values())
+        return settling or any(self.wall - at < PROGRESS_S for at in moved)
 
     def _rage(self) -> None:
         self.raging, self.operators.caring = True, False
