@@ -130,8 +130,10 @@ class Operators:
         return {deployment.project for deployment in self._open_deployments()}
 
     def _is_other(self, code: str, spec: ProjectSpec) -> bool:
-        """The project stands at another revision than was asked for: its release failed."""
+        """The project stands at another revision than was asked for, its release failed, or a replica was given up."""
         cluster = self._world.cluster
+        if any(cluster.replicas[key].failed for key in cluster.of_project.get(code, ())):
+            return True
         project = cluster.projects.get(code)
         current = cluster.revisions.get((code, project.revision)) if project is not None else None
         return project is None or bool(project.failed) or current is None or current.spec != spec
