@@ -63,6 +63,7 @@ find_packages() {
   if [ "$mode" = ci ]; then
     need make make
     need docker-registry docker-registry
+    need tmux tmux
     has chromium || packages="$packages chromium fonts-dejavu-core fonts-noto-cjk"
   fi
 }
