@@ -18,7 +18,7 @@ from benchmarks.peers import byhand, swarm
 from benchmarks.peers.ground import Ground, ground
 from benchmarks.row import Row, row
 from lab.command import LabError
-from lab.engine import Engine
+from lab.engine import Engine, EngineError
 from lab.host import Host
 from protocol import names
 from tests.docker.cluster.cluster import WEB, web
@@ -29,6 +29,8 @@ SCALE = (30, 90)
 ROUNDS = 1
 TARGET = 1.3
 """The most that we may take of what the engines' calls take by hand."""
+ENDPOINTS_LOOKS = 10
+"""By hand: how often the network's removal is tried, a second apart."""
 RESERVED = {"cpus": "0.01", "memory": "8M"}
 """Said to us only: unless given, we reserve 0.1 CPU for each, so 20 on a host with two; Swarm reserves nothing."""
 IMAGES = (WEB, WEB.replace(":1", ":2"))
@@ -218,7 +220,16 @@ class ByHand:
 
     def down(self) -> None:
         """Take it all away."""
-        byhand.remove(self._hosts)
+        for _ in range(ENDPOINTS_LOOKS):
+            try:
+                byhand.remove(self._hosts)
+                break
+            except EngineError as error:
+                if error.status != 403:
+                    raise
+                time.sleep(1.0)  # "has active endpoints", although its containers are gone: dockerd is not through
+        else:
+            raise LabError(f"the networks made by hand are not gone after {ENDPOINTS_LOOKS} s")
         self._copies = []
 
 
@@ -314,6 +325,7 @@ def _scale(there: Ground, peer: Peer) -> tuple[float, float]:
     healthy_s = time.monotonic() - begun
     started_s = there.started_s(peer.label, many, begun_at)
     peer.settle()
+    print(f"{type(peer).__name__}: {started_s:.3g} s, healthy {healthy_s:.3g} s", file=sys.stderr, flush=True)
     _clear(there, peer)
     return started_s, healthy_s
 

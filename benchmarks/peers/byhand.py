@@ -28,7 +28,11 @@ def remove(hosts: list[Host]) -> None:
     """Take it all away."""
     for host in hosts:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda c, e=host.engine: e.remove(c["Id"]), host.engine.containers(labels=(LABEL,))))
+            list(
+                pool.map(
+                    lambda c, e=host.engine: e.remove(c["Id"]), host.engine.containers(everything=True, labels=(LABEL,))
+                )
+            )
         host.engine.remove_networks(LABEL)
 
 
