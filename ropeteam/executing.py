@@ -101,12 +101,12 @@ class _Conversation:
         if order.tty:
             loop.add_signal_handler(signal.SIGWINCH, resized.set)
         async with asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(self._resize(resized))]
+            others = [tasks.create_task(self._resize(resized))]
             if order.stdin:
-                helpers.append(tasks.create_task(self._feed()))
+                others.append(tasks.create_task(self._feed()))
             over = await self._listen()
-            for helper in helpers:
-                helper.cancel()
+            for other in others:
+                other.cancel()
         if over is None:
             note("lost the Center; how the command ended is not known")
             return NOT_RUN
