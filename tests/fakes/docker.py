@@ -173,7 +173,7 @@ class FakeDocker:
         while True:
             wrote = held.wrote
             batch, at = held.stamped[at:], len(held.stamped)
-            if found := b"".join(_line(*one) for one in batch if int(one[0] * 1e9) >= since_ns):
+            if found := b"".join(_line(*one) for one in batch if _nanos(one[0]) >= since_ns):
                 yield found
             if not follow or self.engine.held.get(container_id) is not held or held.container.status != "running":
                 if held.stamped[at:]:
@@ -300,7 +300,12 @@ class FakeDocker:
         self.engine.tell(held, "stop")
 
 
+def _nanos(at: float) -> int:
+    """Wall seconds as nanoseconds, the same wherever they are told or compared."""
+    return int(at) * 10**9 + int(at % 1 * 1e9)
+
+
 def _line(at: float, channel: int, text: str) -> bytes:
     """As Docker stamps it, and as it travels."""
-    stamp = datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{int(at % 1 * 1e9):09d}Z"
+    stamp = datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{_nanos(at) % 10**9:09d}Z"
     return f"{'oe'[channel - 1]}{stamp} {text}\n".encode()
