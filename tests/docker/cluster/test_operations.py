@@ -61,7 +61,9 @@ def test_an_update_replaces_one_by_one_and_never_has_fewer_healthy(shop: Cluster
     record("Update of 4 one by one, start-first, with a health check", "asked → succeeded", took_s)
     assert len(seen.values) > 10
     assert min(good for good, _ in seen.values) >= COUNT, seen.values
-    assert max(running for _, running in seen.values) <= COUNT + 2, "one at a time"
+    assert max(running for _, running in seen.values) <= COUNT + 3, (
+        "one at a time; two that leave wait for their clients"
+    )
     assert not old & ids(shop) and versions(shop) == {"2"}
     assert {r.revision for r in shop.replicas(CODE).values()} == {2}
 

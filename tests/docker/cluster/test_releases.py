@@ -72,7 +72,7 @@ def test_a_broken_version_goes_back_by_itself_and_the_old_one_is_never_fewer(sho
         view = ended(shop, begun(shop, {"web": service(COUNT, BAD)}), "rolled_back")
         record("A version that cannot start, of 10", "asked → rolled back", time.monotonic() - began)
     assert "failed on node-" in view.reason and "code 1" in view.reason
-    assert client.failed == [] and set(client.answers) == {"2"}, client.failed[:5]
+    assert client.failed == [] and len(client.answers) == 1, (client.failed[:5], client.answers)
     assert min(seen.values) >= COUNT
     assert shop.epochs(CODE) == was, "the copies that served before serve on"
     shop.until(lambda: len(shop.containers()) == COUNT, 20.0, "nothing of the failed version is left")

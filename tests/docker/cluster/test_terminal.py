@@ -100,7 +100,7 @@ def test_a_session_at_a_terminal(cluster: Cluster, screen: Screen, tmp_path: Pat
     good.write_text(FILE.format(image=WEB, check='"true"'))
     bad.write_text(FILE.format(image=WEB, check='"false"'))
     screen.type(f"clear; rope deploy -f {good}; echo code=$?", "Enter")
-    screen.until("deployment 1: deploy of shop", "resolve", name="deploy-running")
+    screen.until("deploy of shop", "resolve", name="deploy-running")
     screen.until("shop revision 1 running: 2 of 2 healthy", "code=0", name="deploy-done")
     screen.type(f"clear; rope deploy -f {bad}; echo code=$?", "Enter")
     shown = screen.until("rolled back to revision 1", "code=7", name="deploy-rolled-back")
