@@ -33,7 +33,7 @@ check: $(TOOLS) ## format, lint, types, import contracts, unit tests, 40 short s
 	$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/simulation
 
 test: $(TOOLS) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
-	$(PYTEST) -n 2 --dist loadgroup $(LEVELS)
+	$(PYTEST) -n 2 --dist loadfile $(LEVELS)
 
 unit: $(TOOLS) ## unit tests
 	$(PYTEST) -q tests/unit
