@@ -32,7 +32,8 @@ check: $(TOOLS) ## format, lint, types, import contracts, unit tests, 40 short s
 	.venv/bin/lint-imports --no-cache
 	$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/simulation
 
-test: $(TOOLS) ## every test that fits 25 minutes, in one run (as root: with real Docker Engines on several hosts)
+test: ## every test that fits 25 minutes; as root on several real Docker Engines (YES=1: installs without asking)
+	@YES=$(YES) sh scripts/setup.sh test
 	$(PYTEST) -n 2 --dist loadfile $(LEVELS)
 
 unit: $(TOOLS) ## unit tests

@@ -1,7 +1,8 @@
 #!/bin/sh
-# setup.sh dev|demo|ci [-y]
+# setup.sh dev|demo|test|ci [-y]
 #   dev   .venv with everything for work on Ropeteam (make setup)
 #   demo  .venv with the product, the programs that three hosts need (when run as root), then the demo (make demo)
+#   test  dev, and when run as root every program that the tests use (make test); silent when all is there
 #   ci    dev, and every program that the tests use (.ci/run)
 # Says what it will install and change, and asks before it touches the system, unless -y or YES=1.
 set -eu
@@ -10,8 +11,8 @@ cd "$(dirname "$0")/.."
 mode=${1:-dev}
 yes=${YES:-}
 [ "${2:-}" = "-y" ] && yes=1
-case $mode in dev | demo | ci) ;; *)
-  echo "usage: $0 dev|demo|ci [-y]" >&2
+case $mode in dev | demo | test | ci) ;; *)
+  echo "usage: $0 dev|demo|test|ci [-y]" >&2
   exit 2
   ;;
 esac
@@ -53,14 +54,14 @@ find_packages() {
     done
     [ -n "$packages" ] || fail "no Python 3.11 or newer here, and no package of it: install one, or set PYTHON=/its/path"
   fi
-  if [ "$mode" = ci ] || { [ "$mode" = demo ] && root; }; then
+  if [ "$mode" = ci ] || { [ "$mode" != dev ] && root; }; then
     need ip iproute2
     need iptables iptables
     need nsenter util-linux
     need dockerd docker.io # an engine that is there is used as it is
     static_busybox || packages="$packages busybox-static"
   fi
-  if [ "$mode" = ci ]; then
+  if [ "$mode" = ci ] || { [ "$mode" = test ] && root; }; then
     need make make
     need docker-registry docker-registry
     need tmux tmux
@@ -69,6 +70,7 @@ find_packages() {
 }
 
 announce() {
+  [ "$mode" = test ] && [ -z "$packages" ] && return 0
   say "Ropeteam ${mode} will:"
   if [ -n "$packages" ]; then
     say "  * install these system packages with apt-get:$packages"
@@ -91,7 +93,7 @@ announce() {
 
 ask() {
   [ -n "$yes" ] && return 0
-  [ "$mode" = dev ] && [ -z "$packages" ] && return 0
+  [ "$mode" != demo ] && [ -z "$packages" ] && return 0
   [ -t 0 ] || fail "nobody to ask here: run it with -y, or make with YES=1"
   printf 'Go on? [y/N] '
   read -r answer
@@ -129,4 +131,4 @@ make_environment
 if [ "$mode" = demo ]; then
   exec .venv/bin/python -m lab demo-up -y
 fi
-say "Ready: 'make help' shows what there is."
+[ "$mode" = test ] || say "Ready: 'make help' shows what there is."
