@@ -75,10 +75,10 @@ def _slow_down(store: Database) -> None:
 
     async def slow(sql: str, *values: Any) -> Any:
         if sql == "COMMIT":
-            await writer._execute(time.sleep, FSYNC_S)  # type: ignore[no-untyped-call]
+            await writer._execute(time.sleep, FSYNC_S)  # type: ignore[no-untyped-call]  # aiosqlite gives its own call no types
         return await execute(sql, *values)
 
-    writer.execute = slow  # type: ignore[method-assign,assignment]
+    writer.execute = slow  # type: ignore[method-assign,assignment]  # a slower disk is put under it
 
 
 async def _run(store: Database, changes: list[Changes], callers: int, took: list[float]) -> float:

@@ -40,5 +40,5 @@ class FinePulse(Pulse):
 
 
 if __name__ == "__main__":
-    app.Pulse = FinePulse  # type: ignore[attr-defined]
+    app.Pulse = FinePulse  # type: ignore[attr-defined]  # a finer look at the loop takes its place
     sys.exit(main(sys.argv[1:]))

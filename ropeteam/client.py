@@ -123,7 +123,7 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 if not left or isinstance(error, TimeoutError | ssl.SSLError):
                     raise self._unreachable(error) from error
-                time.sleep(random.uniform(RETRY_S / 8, RETRY_S))  # noqa: S311
+                time.sleep(random.uniform(RETRY_S / 8, RETRY_S))  # noqa: S311 jitter, not a secret
         raise AssertionError("the last try returns or raises")
 
     def _once(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -66,7 +66,7 @@ class _Upgrade(HttpToolsProtocol):
     def _forget(self) -> None:
         """Nothing of the request stays for as long as the socket is open; the parser and we hold each other."""
         self.connections.discard(self)
-        self.parser = self.transport = self.flow = self.scope = None  # type: ignore[assignment]
+        self.parser = self.transport = self.flow = self.scope = None  # type: ignore[assignment]  # uvicorn types none of them as optional
         self.headers = []
 
 

@@ -7,7 +7,7 @@ Knows no language, template or socket.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import Deployment, Step
@@ -37,6 +37,9 @@ REPLICAS_A_STRUCT = 5
 """So many replicas of a project are as much work as one struct."""
 SEEN_SLACK_S = 2.0
 """A node's last frame is dated anew at each look; less than this is no news."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _WELL = frozenset({"running", "stopped"})
 
@@ -271,7 +274,7 @@ class Board:
         return work(view, steps, most)
 
 
-def _keep(table: dict, key: object, value: object) -> None:  # type: ignore[type-arg]
+def _keep(table: dict[K, V], key: K, value: V) -> None:
     """Put it in only when it differs: what is the same object needs no new rendering."""
     if table.get(key) != value:
         table[key] = value

@@ -25,7 +25,7 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
         auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]  # added by jinja2's i18n extension
     made.globals.update(asset=asset, language=language, own_url=own_url, tone=tone, y=height_of)
     made.filters.update(
         word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib, key=escaped_key

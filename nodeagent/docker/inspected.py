@@ -181,14 +181,14 @@ def _count(text: str) -> int:
 
 def _status(text: str) -> ContainerStatus:
     # A status that a newer Docker invents is neither running nor startable for us.
-    return text if text in _STATUSES else "dead"  # type: ignore[return-value]
+    return text if text in _STATUSES else "dead"  # type: ignore[return-value]  # one of the words, by the test before
 
 
 def _health(health: _Health | None) -> tuple[Health, str]:
     if health is None or health.status not in _HEALTHS:
         return "none", ""
     failed = [check for check in health.log or [] if check.exit_code != 0]
-    return health.status, clean(failed[-1].output) if failed else ""  # type: ignore[return-value]
+    return health.status, clean(failed[-1].output) if failed else ""  # type: ignore[return-value]  # one of the words, by its decoder
 
 
 def _ports(bindings: dict[str, list[_HostPort] | None]) -> tuple[PortLease, ...]:

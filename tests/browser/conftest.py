@@ -52,7 +52,7 @@ class Tab:
 @asynccontextmanager
 async def tab(browser: Browser, **options: object) -> AsyncIterator[Tab]:
     """A fresh profile with one tab. Nothing may be complained about, nothing asked of another server."""
-    context: BrowserContext = await browser.new_context(**options)  # type: ignore[arg-type]
+    context: BrowserContext = await browser.new_context(**options)  # type: ignore[arg-type]  # options of Playwright by name
     context.set_default_timeout(10_000)
     made = Tab(await context.new_page())
     yield made

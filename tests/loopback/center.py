@@ -122,7 +122,7 @@ class Agent:
             ping_interval=None,
             max_size=FRAME_MAX,
             close_timeout=1,
-            **options,  # type: ignore[arg-type]
+            **options,  # type: ignore[arg-type]  # options of websockets by name
         ) as socket:
             yield Rope(socket)
 

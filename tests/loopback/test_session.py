@@ -41,7 +41,7 @@ async def center(tmp_path: Path) -> AsyncIterator[Running]:
 
 def beat(agent: Agent, seq: int = 1, **fields: object) -> Heartbeat:
     given: dict[str, object] = {"cpu_usage": 12.5, "mem_free_mb": 2048.0, "disk_free_gb": 25.0, "disk_total_gb": 100.0}
-    return Heartbeat(agent_id=agent.agent_id, seq=seq, **{**given, **fields})  # type: ignore[arg-type]
+    return Heartbeat(agent_id=agent.agent_id, seq=seq, **{**given, **fields})  # type: ignore[arg-type]  # fields or facts by name, as the test wants
 
 
 def replica(number: int, filler: int = 0) -> DesiredReplica:
@@ -62,7 +62,7 @@ def facts(center: Running, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     async def spy(fact: object) -> None:
         told.append(fact)
-        await tell(fact)  # type: ignore[arg-type]
+        await tell(fact)  # type: ignore[arg-type]  # fields or facts by name, as the test wants
 
     monkeypatch.setattr(center.center.controller, "tell", spy)
     return told
@@ -301,7 +301,7 @@ async def test_a_node_is_not_silent_while_the_center_does_not_listen(
 
         async def slow(fact: object) -> None:
             await held.wait()
-            await tell(fact)  # type: ignore[arg-type]
+            await tell(fact)  # type: ignore[arg-type]  # fields or facts by name, as the test wants
 
         monkeypatch.setattr(center.center.controller, "tell", slow)
         await rope.send(Observed(seq=1))
@@ -329,7 +329,7 @@ async def test_an_old_center_is_told_what_it_must_know(center: Running) -> None:
         assert rope.desired is not None
         told = rope.desired.revision
     hello = agent.hello()
-    agent.hello = lambda: msgspec.structs.replace(hello, incarnation=1, revision=told + 1000)  # type: ignore[method-assign]
+    agent.hello = lambda: msgspec.structs.replace(hello, incarnation=1, revision=told + 1000)  # type: ignore[method-assign]  # it claims to have seen more
     async with agent.socket() as rope:
         await agent.prove(rope)
         await rope.send(Inventory(containers=()))

@@ -24,7 +24,7 @@ def install(knobs: Knobs, engine: str) -> None:
     def docker(self: app.Agent, cluster: str, node: str) -> Docker:
         return RemoteDocker(engine, cluster, node, knobs.hit)
 
-    app.Agent._local_docker = docker  # type: ignore[method-assign]
+    app.Agent._local_docker = docker  # type: ignore[method-assign]  # the engine that outlives it takes its place
     vars(app)["boot_id"] = knobs.boot_id
     for owner, method, point in (
         (Journal, "save_memory", "save-memory"),

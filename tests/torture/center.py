@@ -30,7 +30,7 @@ def install(knobs: Knobs) -> None:
         knobs.hit("after-COMMIT")
         return result
 
-    aiosqlite.Connection.execute = commit  # type: ignore[assignment,method-assign]
+    aiosqlite.Connection.execute = commit  # type: ignore[assignment,method-assign]  # a point at which it dies is put around it
     vars(loop)["carry_out"] = knobs.around("send", vars(loop)["carry_out"])
     vars(loop)["_answer"] = knobs.around("answer", vars(loop)["_answer"])
     setattr(Database, "commit", knobs.around_async("store", Database.commit))  # noqa: B010  mypy forbids the other way

@@ -95,7 +95,7 @@ def test_a_whole_file_comes_back() -> None:
 values = st.recursive(
     st.text(max_size=8).filter(lambda t: "\0" not in t).map(text_node)
     | st.sampled_from(["1", "true", "~", "1.5"]).map(
-        lambda t: Scalar(text=t, kind={"1": "int", "true": "bool", "~": "null", "1.5": "float"}[t], mark=MARK)  # type: ignore[arg-type]
+        lambda t: Scalar(text=t, kind={"1": "int", "true": "bool", "~": "null", "1.5": "float"}[t], mark=MARK)  # type: ignore[arg-type]  # one of the kinds
     ),
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda items: Listing(items=tuple(items), mark=MARK))

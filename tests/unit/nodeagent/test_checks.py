@@ -14,7 +14,7 @@ from tests.unit.nodeagent.servers import OK, a_check, a_container, answers, comm
 
 async def make(probe: spec.Probe, **target: object) -> Result:
     async with asyncio.timeout(3):
-        return await checks.make(a_check(probe, **target), FakeDocker(), {})  # type: ignore[arg-type]
+        return await checks.make(a_check(probe, **target), FakeDocker(), {})  # type: ignore[arg-type]  # fields of the target by name
 
 
 async def test_an_http_probe_asks_for_its_path_with_its_headers() -> None:

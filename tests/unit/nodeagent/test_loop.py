@@ -39,7 +39,7 @@ class Bench:
             await save(memory)
             self.happened.append("saved")
 
-        self.journal.save_memory = note  # type: ignore[method-assign]
+        self.journal.save_memory = note  # type: ignore[method-assign]  # a journal that notes or fails
 
     def _begin(self, step: Step) -> None:
         self.happened.append(type(step).__name__)
@@ -103,7 +103,7 @@ async def test_a_disk_that_fails_does_not_stop_the_healing(
             raise OSError(28, "No space left on device")
         await save(memory)
 
-    bench.journal.save_memory = full_once  # type: ignore[method-assign]
+    bench.journal.save_memory = full_once  # type: ignore[method-assign]  # a journal that notes or fails
     async with running(bench):
         await bench.begin()
         await bench.until("Create")

@@ -168,7 +168,7 @@ async def test_last_lines_are_shipped_once_and_again_after_a_break(tmp_path: Pat
 async def until(done: Callable[[], bool]) -> None:
     """Wait for it; the engine in memory has no events for tests."""
     async with asyncio.timeout(WAIT_S):
-        while not done():  # noqa: ASYNC110
+        while not done():  # noqa: ASYNC110 the streams have no event for it
             await asyncio.sleep(0)
 
 

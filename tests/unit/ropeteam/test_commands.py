@@ -63,7 +63,7 @@ def a_task(service: str) -> NodeTask:
 def a_drain(**fields: object) -> DrainView:
     blocker = DrainBlocker(replica="shop/db/1", reason="volume data lives here")
     made = {"state": "moving", "moved": 0, "total": 2, "left": ("shop/web/1", "shop/api/1"), "blockers": (blocker,)}
-    return DrainView(**{**made, "deadline": None, **fields})  # type: ignore[arg-type]
+    return DrainView(**{**made, "deadline": None, **fields})  # type: ignore[arg-type]  # fields by name
 
 
 def test_a_drain_says_that_it_begins_and_what_stays(rope: Rope, api: FakeApi) -> None:

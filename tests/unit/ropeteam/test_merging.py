@@ -14,7 +14,7 @@ def line(second: int, text: str = "x") -> bytes:
 
 
 def times(entries: object) -> list[int]:
-    return [entry.line.at_ns // NS for entry in entries]  # type: ignore[attr-defined]
+    return [entry.line.at_ns // NS for entry in entries]  # type: ignore[attr-defined]  # entries, whatever merged them
 
 
 def test_nothing_older_can_come_before_what_is_certain() -> None:

@@ -110,7 +110,7 @@ def test_a_refusal_ends_it() -> None:
     def refuse(connection: ServerConnection, request: object) -> object:
         return connection.respond(401, answer.decode())
 
-    with serve(lambda socket: None, "127.0.0.1", 0, process_request=refuse) as server:  # type: ignore[arg-type]
+    with serve(lambda socket: None, "127.0.0.1", 0, process_request=refuse) as server:  # type: ignore[arg-type]  # it never comes to a handler
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         client = Client(f"http://127.0.0.1:{server.socket.getsockname()[1]}", "wrong")

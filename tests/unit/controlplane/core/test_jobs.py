@@ -40,6 +40,12 @@ def the(world: World, service: str) -> Replica:
     return next(r for r in world.replicas() if r.id.service == service)
 
 
+def placed_on(world: World, service: str) -> str:
+    wanted = the(world, service).wanted
+    assert wanted is not None
+    return wanted.node
+
+
 def epoch(world: World, service: str = "migrate") -> int:
     return the(world, service).epoch
 
@@ -194,7 +200,7 @@ def test_a_restart_of_all_leaves_it_alone_and_one_by_name_runs_it_again() -> Non
 def test_it_hinders_neither_drain_nor_removal_of_its_node() -> None:
     world = a_world()
     deployed(world, *shop())
-    node = the(world, "migrate").wanted.node  # type: ignore[union-attr]
+    node = placed_on(world, "migrate")
     world.send(DrainNode(node=node))
     world.until(lambda: all(n != node for name, _, n in world.states() if name != "migrate/1"), 120)
     world.run(10)
@@ -236,7 +242,7 @@ def test_a_plan_names_restarts() -> None:
 def test_a_job_goes_where_what_it_works_on_is() -> None:
     world = a_world()
     deployed(world, *shop())
-    first = the(world, "migrate").wanted.node  # type: ignore[union-attr]
+    first = placed_on(world, "migrate")
     world.power_off(first)
     world.until(lambda: the(world, "web").state == "running" and epoch(world, "web") == 2)
     world.connect(first)

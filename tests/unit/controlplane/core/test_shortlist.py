@@ -18,7 +18,7 @@ SPEC = ServiceSpec(name="web", image="i", ports=(PortSpec(container=80),), place
 
 
 def want(index: int = 1, spec: ServiceSpec = SPEC, **fields: object) -> Want:
-    return Want(replica=ReplicaId("shop", spec.name, index), spec=spec, now=float(index), **fields)  # type: ignore[arg-type]
+    return Want(replica=ReplicaId("shop", spec.name, index), spec=spec, now=float(index), **fields)  # type: ignore[arg-type]  # fields by name
 
 
 def room(name: str, chance: random.Random) -> Room:

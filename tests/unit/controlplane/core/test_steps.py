@@ -4,7 +4,7 @@ import msgspec
 
 from controlplane.core.command import Deploy, DrainNode, RemoveProject
 from controlplane.core.deployment import ENDED
-from controlplane.core.replica import Replica
+from controlplane.core.replica import Assignment, Replica
 from protocol.spec import Dependency, Mount, PortSpec
 from tests.unit.controlplane.core.world import World, a_project, a_service, deployed
 
@@ -16,13 +16,19 @@ def _waiting_copy(names: tuple[str, ...] = ("node-1",)) -> World:
     world = World(names)
     deployed(world, FIXED)
     world.send(Deploy(spec=a_project("shop", msgspec.structs.replace(FIXED, environment={"V": "2"}))))
-    assert _only(world).wanted.hold  # type: ignore[union-attr]
+    assert _wanted(world).hold
     return world
 
 
 def _only(world: World) -> Replica:
     (replica,) = world.replicas()
     return replica
+
+
+def _wanted(world: World) -> Assignment:
+    wanted = _only(world).wanted
+    assert wanted is not None
+    return wanted
 
 
 def test_a_removal_does_not_wait_for_a_copy_that_never_was() -> None:
@@ -46,7 +52,7 @@ def test_another_update_does_not_wait_for_a_copy_that_never_was() -> None:
 
 def test_a_drain_does_not_wait_for_a_copy_that_never_was() -> None:
     world = _waiting_copy(("node-1", "node-2"))
-    node = _only(world).wanted.node  # type: ignore[union-attr]
+    node = _wanted(world).node
     world.send(DrainNode(node=node))
     world.run(20.0)
     wanted = _only(world).wanted

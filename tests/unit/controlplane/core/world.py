@@ -298,12 +298,12 @@ class World:
                     service=key.service,
                     replica=key.replica,
                     epoch=key.epoch,
-                    state=c.state,  # type: ignore[arg-type]
+                    state=c.state,  # type: ignore[arg-type]  # one of the words
                     state_seq=self.seq,
                     health=c.health,
                     restarts=c.restarts,
                     reason=c.reason,
-                    code=c.code,  # type: ignore[arg-type]
+                    code=c.code,  # type: ignore[arg-type]  # one of the words
                     gave_up=c.gave_up,
                     exit_code=c.exit_code,
                     log_tail=c.tail,

@@ -33,7 +33,7 @@ def bench() -> Bench:
 
 def beat(**fields: object) -> Heartbeat:
     given: dict[str, object] = {"agent_id": "a", "seq": 1, "cpu_usage": 1.0, "mem_free_mb": 1.0, "disk_free_gb": 1.0}
-    return Heartbeat(**(given | fields))  # type: ignore[arg-type]
+    return Heartbeat(**(given | fields))  # type: ignore[arg-type]  # fields by name
 
 
 def ended(session: Session) -> int | None:

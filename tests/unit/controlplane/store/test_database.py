@@ -92,7 +92,7 @@ async def test_one_that_cannot_be_written_does_not_take_its_group_with_it(store:
 
 async def expect(commit: "asyncio.Future[None] | object") -> BaseException | None:
     try:
-        await commit  # type: ignore[misc]
+        await commit  # type: ignore[misc]  # what was kept to be awaited late
     except (StoreError, sqlite3.Error) as error:
         return error
     return None

@@ -16,7 +16,7 @@ from protocol.names import ReplicaId
 def a_deployment(count: int = 3, **fields: object) -> Deployment:
     made = tuple(Step(kind="replace", level=13, replica=ReplicaId("shop", "web", n + 1)) for n in range(count))
     given = {"id": 7, "project": "shop", "kind": "update", "revision": 2, "created_at": 1.0, "steps": made}
-    return Deployment(**{**given, **fields})  # type: ignore[arg-type]
+    return Deployment(**{**given, **fields})  # type: ignore[arg-type]  # fields by name
 
 
 def moved(deployment: Deployment, number: int) -> Deployment:

@@ -42,10 +42,10 @@ def templates(folder: Traversable) -> Iterator[str]:
 def messages() -> set[str]:
     """Every text of the templates, as the templates ask for it."""
     environment = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
-    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]  # added by the i18n extension
     found: set[str] = set()
     for source in templates(files("templates")):
-        for _, _, text in environment.extract_translations(source):  # type: ignore[attr-defined]
+        for _, _, text in environment.extract_translations(source):  # type: ignore[attr-defined]  # added by the i18n extension
             found.update(t for t in (text if isinstance(text, tuple) else (text,)) if t is not None)
     return found
 

@@ -94,7 +94,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def commit(center: FakeCenter, *puts: object) -> None:
-    changes = Changes(puts=list(puts))  # type: ignore[arg-type]
+    changes = Changes(puts=list(puts))  # type: ignore[arg-type]  # records of any kind
     center.cluster.apply(changes)
     for subscription in center.subscriptions:
         subscription.queue.put_nowait(changes)

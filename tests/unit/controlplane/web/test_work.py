@@ -11,7 +11,7 @@ from protocol.names import ReplicaId
 def shown_of(*states: str) -> tuple[list[str], int, int, int]:
     """(shown, folded, ahead, done) of a deployment with such steps."""
     steps = tuple(
-        Step(kind="replace", level=0, replica=ReplicaId("shop", "web", n), state=state)  # type: ignore[arg-type]
+        Step(kind="replace", level=0, replica=ReplicaId("shop", "web", n), state=state)  # type: ignore[arg-type]  # one of the states
         for n, state in enumerate(states, 1)
     )
     view = deployment_view(Deployment(id=7, project="shop", kind="update", revision=2, created_at=1.0, steps=steps))
