@@ -1,10 +1,28 @@
 """A failing run as text: what was broken when, the last that happened, and how to play it again."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.simulation.outcome import Violation
 from tests.simulation.scenario import Scenario, scenario
 
 TOLD_S = 600.0
 """Faults and acts are told from so long before the violation."""
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """The product logs nothing meanwhile, as the story tells it all; afterwards it logs as before."""
+    loggers = [logging.getLogger(package) for package in ("nodeagent", "controlplane")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def told(plan: Scenario, violation: Violation, lines_max: int = 60) -> str:

@@ -3,7 +3,6 @@
 `World(scenario(seed, minutes)).run()` plays it and raises `Violation` when an invariant does not hold.
 """
 
-import logging
 import random
 from collections import deque
 from typing import Any
@@ -27,6 +26,7 @@ from tests.simulation.outcome import Counts, Violation
 from tests.simulation.rope import Identity
 from tests.simulation.scenario import CYCLE_S, REPAIR_SHARE, STORM_SHARE, DrillKind, Fault, Scenario
 from tests.simulation.store import SimulatedStore
+from tests.simulation.story import silenced
 
 CLUSTER = "simulated"
 LINES_MAX = 400
@@ -44,8 +44,6 @@ class World:
     """One run."""
 
     def __init__(self, scenario: Scenario) -> None:
-        for package in ("nodeagent", "controlplane"):
-            logging.getLogger(package).setLevel(logging.CRITICAL + 1)  # the story tells it
         self.scenario = scenario
         self.clock = Clock()
         self.counts = Counts()
@@ -95,7 +93,8 @@ class World:
         """Play it to the end. Raises Violation."""
         end = self.scenario.minutes * 60.0
         try:
-            self.counts.events = self.clock.run(end)
+            with silenced():
+                self.counts.events = self.clock.run(end)
             self.safety.check_all()
         except AssertionError as error:
             self.tell("violation", str(error))

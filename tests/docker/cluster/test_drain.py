@@ -21,7 +21,7 @@ def test_a_drained_node_is_emptied_without_a_gap(cluster: Cluster, record: Recor
         cluster.epochs("drained-data"),
     )
     here = sum(r.node == DRAINED for r in first)
-    assert here == 2
+    assert here, cluster.told()
     after, began = cluster.api.last_event(), time.monotonic()
 
     def heard() -> int:
@@ -34,7 +34,9 @@ def test_a_drained_node_is_emptied_without_a_gap(cluster: Cluster, record: Recor
         cluster.until(
             lambda: not [s for s in cluster.node(DRAINED).containers() if s.replica.project == "drained"], 60.0, "empty"
         )
-        record("Drain of a node with 2 of 8 replicas, start-first", "asked → empty", time.monotonic() - began)
+        record(
+            f"Drain of a node with {here} of {COUNT} replicas, start-first", "asked → empty", time.monotonic() - began
+        )
         cluster.wait_answering("drained")
     assert len(seen.values) > 10 and min(seen.values) >= COUNT, seen.values
     moved = cluster.replicas("drained")
