@@ -14,12 +14,16 @@ K = TypeVar("K")
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """What one assignment counts for until a heartbeat shows it."""
+    """What one assignment counts for."""
 
     replica: str
     epoch: int
     cpus: float
     memory: int
+    assumed_cpus: float = 0.0
+    """Of `cpus`, what its service did not ask for: a guess, until a heartbeat shows it."""
+    assumed_memory: int = 0
+    """The same of `memory`."""
 
 
 class Share(NamedTuple):

@@ -169,13 +169,14 @@ def volumes(want: Want, room: Room) -> str | None:
 def resources(want: Want, room: Room) -> str | None:
     """Reservations must fit what the machine has, and memory and disk what it has left by its last heartbeat.
 
-    Observed CPU load never refuses, it only ranks: it lags and it is shared. A capacity of 0 is not known, not checked.
+    What is assumed of a service that reserves nothing counts until a heartbeat shows it (DESIGN §5). Observed CPU load
+    never refuses, it only ranks: it lags and it is shared. A capacity of 0 is not known, not checked.
     """
     capacity = room.node.capacity
-    cpus_short = room.cpus_reserved + want.spec.cpus - capacity.cpus
+    cpus_short = room.cpus_reserved - room.measured_cpus + want.spec.cpus - capacity.cpus
     if capacity.cpus > 0 and cpus_short > _CPU_SLACK:
         return f"{math.ceil(cpus_short * 100 - _CPU_SLACK * 100) / 100:g} CPU short"
-    memory_short = room.memory_reserved + want.spec.memory - capacity.memory
+    memory_short = room.memory_reserved - room.measured_memory + want.spec.memory - capacity.memory
     if capacity.memory > 0 and memory_short > 0:
         return f"{_megabytes(memory_short)} short"
     if room.mem_free is not None:

@@ -46,6 +46,10 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """Of `cpus_reserved`, what belongs to assignments that no heartbeat has shown yet."""
     unseen_memory: int = 0
     """Of `memory_reserved`, what belongs to assignments that no heartbeat has shown yet."""
+    measured_cpus: float = 0.0
+    """Of `cpus_reserved`, what was only assumed of assignments that heartbeats show by now. It refuses nothing."""
+    measured_memory: int = 0
+    """Of `memory_reserved`, the same."""
     cpu_usage: float | None = None
     """Latest heartbeat, percent of the whole machine; None = none yet."""
     mem_free: int | None = None

@@ -15,7 +15,7 @@ from controlplane.core.record import Now
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.room import Holder, Kept, Resting, Room, View
 from protocol.names import ReplicaId
-from protocol.spec import PortLease
+from protocol.spec import PortLease, ServiceSpec
 
 _NO_USAGE = NodeUsage()
 
@@ -78,6 +78,7 @@ def _build(draft: Draft, node: Node, sharing: list[Node]) -> Room:
         seen = seen.union(*(draft.volatile.usage.get(n.name, _NO_USAGE).seen for n in sharing))
     reserved = [r for load in loads for r in load.reservations]
     unseen = [r for r in reserved if (r.replica, r.epoch) not in seen]
+    measured = [r for r in reserved if (r.replica, r.epoch) in seen]
     leases, resting = own.leases, own.resting
     if len(loads) > 1:
         leases = {key: holder for load in (own, *loads) for key, holder in load.leases.items()}
@@ -88,6 +89,8 @@ def _build(draft: Draft, node: Node, sharing: list[Node]) -> Room:
         memory_reserved=sum([r.memory for r in reserved]),
         unseen_cpus=round(sum([r.cpus for r in unseen]), 9),
         unseen_memory=sum([r.memory for r in unseen]),
+        measured_cpus=round(sum([r.assumed_cpus for r in measured]), 9),
+        measured_memory=sum([r.assumed_memory for r in measured]),
         cpu_usage=usage.cpu_usage,
         mem_free=usage.mem_free,
         disk_free=usage.disk_free,
@@ -173,9 +176,20 @@ def _work_out(draft: Draft, key: ReplicaId, epoch: int, revision: int, ports: tu
     spec = draft.spec(key, revision)
     holder = Holder(project=key.project, service=key.service)
     return Share(
-        reservation=Reservation(str(key), epoch, spec.cpus, spec.memory) if spec is not None else None,
+        reservation=_reservation(key, epoch, spec) if spec is not None else None,
         leases=tuple(((lease.protocol, lease.host), holder) for lease in ports),
         service=(key.project, key.service),
+    )
+
+
+def _reservation(key: ReplicaId, epoch: int, spec: ServiceSpec) -> Reservation:
+    return Reservation(
+        str(key),
+        epoch,
+        spec.cpus,
+        spec.memory,
+        assumed_cpus=0.0 if spec.resources.cpus_reserved else spec.cpus,
+        assumed_memory=0 if spec.resources.memory_reserved else spec.memory,
     )
 
 

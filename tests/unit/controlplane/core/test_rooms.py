@@ -104,3 +104,17 @@ def test_rooms_follow_a_revision_that_changes_what_its_services_reserve() -> Non
     draft.put(msgspec.structs.replace(revision, spec=msgspec.structs.replace(revision.spec, services=services)))
     other_ports(draft, draft.replicas_on(node)[0], 1)
     assert told(draft)[node].cpus_reserved >= before * 5
+
+
+def test_what_is_assumed_of_a_replica_refuses_nothing_once_it_is_shown() -> None:
+    small = World(("node-1",))
+    small.send(Deploy(spec=a_project("shop", a_service("web", replicas=60))))
+    small.until(lambda: small.all_running(count=60), 60)
+
+
+def test_what_is_asked_for_counts_for_ever() -> None:
+    small = World(("node-1",))
+    asking = a_service("web", replicas=5, resources=Resources(cpus_reserved=1.0))
+    small.send(Deploy(spec=a_project("shop", asking)))
+    small.run(60)
+    assert [r.state for r in small.replicas()] == ["running"] * 4 + ["pending"]
