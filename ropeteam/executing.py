@@ -11,8 +11,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,6 +22,7 @@ from protocol import live
 from ropeteam.client import Client
 from ropeteam.dialing import FRAME_MAX, decode, encode, fault_of, headers, refused, url
 from ropeteam.fault import Unreachable
+from ropeteam.keyboard import unbuffered
 from ropeteam.output import coloured, note
 from ropeteam.plain import plain
 from ropeteam.target import Target
@@ -58,7 +58,7 @@ async def run(center: Client, order: Order) -> int:
         raise refused(center, error) from error
     except (OSError, InvalidHandshake) as error:
         raise Unreachable(f"cannot reach the Center at {center.url}: {error}") from error
-    with _raw(order.tty and order.stdin):
+    with unbuffered(signals=False) if order.tty and order.stdin else nullcontext():
         try:
             return await _Conversation(socket, order).hold()
         except ConnectionClosed:
@@ -203,20 +203,3 @@ class _Out:
         self._rest = last[escape:] if escape >= 0 and len(last) - escape < 64 else ""
         lines[-1] = last[: len(last) - len(self._rest)]
         return "\n".join(plain(line, colours=coloured(True)) for line in lines)
-
-
-@contextmanager
-def _raw(wanted: bool) -> Iterator[None]:
-    """Every key goes to the command, Ctrl-C too; the terminal is given back as it was."""
-    if not (wanted and sys.stdin.isatty()):
-        yield
-        return
-    import termios
-    import tty
-
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        tty.setraw(sys.stdin)
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -18,6 +18,7 @@ from protocol import live
 from protocol.live import NodeUse, ReplicaUse
 from ropeteam.client import Client
 from ropeteam.dialing import decode, dial_live, encode, fault_of
+from ropeteam.keyboard import unbuffered
 from ropeteam.output import Format, print_json_line, print_lines, print_table, safe
 from ropeteam.stream import lost
 
@@ -187,7 +188,8 @@ class _Screen:
         from rich.console import Console
         from rich.live import Live
 
-        with self._unbuffered(), Live(console=Console(highlight=False), screen=True, auto_refresh=False) as self._live:
+        screen = Live(console=Console(highlight=False), screen=True, auto_refresh=False)
+        with unbuffered(signals=True), screen as self._live:
             yield
 
     def draw(self, usage: live.Usage) -> None:
@@ -223,19 +225,3 @@ class _Screen:
                 table.add_row(*(Text(safe(cell), style="red" if cell == "offline" else "") for cell in row.cells))
             parts += [Text(""), table]
         return Group(*parts)
-
-    @contextmanager
-    def _unbuffered(self) -> Iterator[None]:
-        """Keys come one by one and are not echoed."""
-        if not self._keys:
-            yield
-            return
-        import termios
-        import tty
-
-        before = termios.tcgetattr(sys.stdin)
-        try:
-            tty.setcbreak(sys.stdin)
-            yield
-        finally:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
