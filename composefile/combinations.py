@@ -16,6 +16,16 @@ def check(draft: Draft) -> None:
         _check_canary(draft, canary)
     _check_room(draft)
     _check_fixed_port(draft)
+    _check_metrics(draft)
+
+
+def _check_metrics(draft: Draft) -> None:
+    """Prometheus is on another machine: it reaches what is published, and nothing else."""
+    spec, at = draft.spec, draft.rope.said.get("metrics", draft.field)
+    if spec.metrics is None or any((p.container, p.protocol) == (spec.metrics.port, "tcp") for p in spec.ports):
+        return
+    message = f"{quoted(spec.name)} does not publish port {spec.metrics.port}, so Prometheus cannot reach it"
+    at.error(message, f'Add "{spec.metrics.port}" to its ports:; metrics: false in a service removes the project\'s.')
 
 
 def _check_fixed_port(draft: Draft) -> None:

@@ -205,6 +205,7 @@ ROPE: Rules = {
     "failover": supported("when replicas of a lost node are started elsewhere; see below"),
     "port": supported("strict: a fixed host port is required on failover too; remap (unless given): another will do"),
     "drain_wait": supported("time between the withdrawal of an address and the stop signal; 2s unless given"),
+    "metrics": supported("Prometheus finds its copies at `/api/v1/prometheus/targets`; see below; false = none"),
 }
 
 CANARY: Rules = {
@@ -238,6 +239,11 @@ FAILOVER: Rules = {
     "mode": supported("auto (unless given); manual: a person says when; never"),
 }
 
+METRICS: Rules = {
+    "port": supported("a TCP port in the container that `ports` publishes; required"),
+    "path": supported("`/metrics` unless given"),
+}
+
 TABLES: dict[str, Rules] = {
     "deploy": DEPLOY,
     "deploy.update_config": UPDATE,
@@ -268,5 +274,6 @@ TABLES: dict[str, Rules] = {
     "x-rope.probe.http": PROBE_HTTP,
     "x-rope.probe.tcp": PROBE_TCP,
     "x-rope.failover": FAILOVER,
+    "x-rope.metrics": METRICS,
 }
 """Path -> rules, as the documentation shows them."""

@@ -163,7 +163,7 @@ This page is made from the table in `composefile/keys.py`.
 * Variables: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`,
   `${NAME:+other}`, `${NAME+other}`, nested; `$$` is a literal dollar. The environment wins over `--env-file`, which
   takes the place of the `.env` beside the first file. In a file sent to the Center by other means they are errors.
-* When files are merged, `x-rope.canary` and `x-rope.probe` of a later file replace those of an earlier one.
+* When files are merged, `x-rope.canary`, `probe` and `metrics` of a later file replace those of an earlier one.
 * Anchors, aliases and `<<` work. `x-…` keys other than `x-rope` are left to other tools.
 * Limits: 1 MiB of text, 64 levels, 10,000 values once aliases are expanded, 100 services, 1000 replicas and 256
   published ports per service, 32 KiB per value, 40 KiB per service.

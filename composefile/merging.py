@@ -26,10 +26,14 @@ _REPLACED = {
     ("services", "*", "build"),
     ("services", "*", "x-rope", "canary"),
     ("services", "*", "x-rope", "probe"),
+    ("services", "*", "x-rope", "metrics"),
     ("x-rope", "canary"),
     ("x-rope", "probe"),
+    ("x-rope", "metrics"),
 }
-"""Replaced as a whole by the later file, by nothing too. `build` is ignored here; canary and probe are one decision."""
+"""Replaced as a whole by the later file, by nothing too. `build` is ignored here; canary, probe and metrics are one
+decision each.
+"""
 
 _NAMED = {
     ("services", "*", "environment"): "=",

@@ -51,7 +51,7 @@ def _read_http(field: Field) -> Probe:
     return Probe(
         kind="http",
         port=_port(field, entries),
-        path=entries.read("path", _read_path, "/"),
+        path=entries.read("path", read_path, "/"),
         headers=entries.read("headers", _read_headers, {}),
         status_from=first,
         status_to=last,
@@ -75,7 +75,8 @@ def _port(field: Field, entries: Entries) -> int:
     return entries.read("port", lambda f: f.integer(1, 65535), 0)
 
 
-def _read_path(field: Field) -> str:
+def read_path(field: Field) -> str:
+    """The path of a URL, with a query where there is one. Raises Fault."""
     value = field.text()
     if not _PATH.fullmatch(value):
         raise field.fault(f"{quoted(value)} is no path of a URL", "Begin it with '/'; write other characters as %XX.")

@@ -12,6 +12,7 @@ from composefile import inner
 from composefile.durations import read_duration
 from composefile.errors import quoted
 from composefile.field import Field
+from composefile.metrics import read_metrics
 from composefile.placement import Placing, read_wishes
 from composefile.probes import read_probe
 from protocol.spec import (
@@ -19,6 +20,7 @@ from protocol.spec import (
     Constraint,
     FailoverMode,
     FailoverPolicy,
+    MetricsSpec,
     OnReturn,
     Placement,
     Probe,
@@ -47,6 +49,7 @@ class RopeOptions(msgspec.Struct, frozen=True, kw_only=True):
     failover: FailoverPolicy = FailoverPolicy()
     port_strict: bool = False
     drain_wait_s: float = 2.0
+    metrics: MetricsSpec | None = None
     said: Mapping[str, Field] = {}
 
 
@@ -76,6 +79,7 @@ def read_rope(field: Field) -> RopeOptions:
         failover=entries.read("failover", _read_failover, plain.failover),
         port_strict=entries.read("port", lambda f: f.choice("strict", "remap"), "remap") == "strict",
         drain_wait_s=entries.read("drain_wait", lambda f: read_duration(f, 0.0, 300.0), plain.drain_wait_s),
+        metrics=entries.read("metrics", read_metrics, None),
         said={key: at for key in inner.ROPE if (at := entries.get(key)) is not None},
     )
 

@@ -83,6 +83,7 @@ def read_service(field: Field, project: RopeOptions) -> Draft:
         failover=rope.failover,
         port_strict=rope.port_strict,
         drain_wait_s=rope.drain_wait_s,
+        metrics=rope.metrics,
     )
     _check_whole(field, spec)
     return Draft(spec=spec, field=field, entries=entries, rope=rope, says_restart=deploy.restart is not None)

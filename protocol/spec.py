@@ -142,6 +142,13 @@ class FailoverPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     mode: FailoverMode = "auto"
 
 
+class MetricsSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`x-rope.metrics`: where a copy tells its figures to Prometheus. `port`: a published TCP port of the container."""
+
+    port: int
+    path: str = "/metrics"
+
+
 class Constraint(msgspec.Struct, frozen=True, kw_only=True):
     """A condition on a node. `key`: `name`, `hostname`, `platform.os`, `platform.arch` or `labels.<key>`."""
 
@@ -215,6 +222,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """`x-rope.port: strict`: a fixed host port is required on failover too, never remapped."""
     drain_wait_s: float = 2.0
     """Seconds between the withdrawal of the address and the stop signal (`x-rope.drain_wait`)."""
+    metrics: MetricsSpec | None = None
     options: ContainerOptions = ContainerOptions()
 
     @property
@@ -321,6 +329,7 @@ def container_spec(spec: ServiceSpec) -> ServiceSpec:
         failover=FailoverPolicy(),
         port_strict=False,
         drain_wait_s=2.0,
+        metrics=None,
     )
 
 
