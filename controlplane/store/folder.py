@@ -14,8 +14,10 @@ LOCK = "center.lock"
 IDENTITY = "identity.key"
 TAILS = "tails.db"
 """Last lines of containers; not part of the state."""
+RINGS = "rings.db"
+"""CPU and memory over time; not part of the state."""
 
-_DATABASES = frozenset(f"{name}{more}" for name in (DATABASE, TAILS) for more in ("", "-wal", "-shm"))
+_DATABASES = frozenset(f"{name}{more}" for name in (DATABASE, TAILS, RINGS) for more in ("", "-wal", "-shm"))
 _OURS = _DATABASES | {LOCK, IDENTITY, f"{IDENTITY}.new"}
 
 
