@@ -100,7 +100,7 @@ class Sheet:
         return self._all
 
     def _is_ahead(self, key: str, value: object) -> bool:
-        return key in self._ahead and self._ahead[key][0] is value
+        return key in self._ahead and _same(self._ahead[key][0], value)
 
     def _piece(self, name: str, piece: Piece) -> list[str]:
         if name in self._drawn and _same(self._values.get(name), piece.value):

@@ -113,3 +113,15 @@ def test_what_was_drawn_ahead_of_a_value_that_changed_is_thrown_away() -> None:
     sheet.prepare({"rows": many(a=1)}, 9)
     sheet.update({"rows": many(a=2)})
     assert sheet.section("rows") == "[row 2]"
+
+
+def test_drawing_ahead_ends_also_when_values_are_made_anew_each_time() -> None:
+    draw = Drawer()
+    sheet = Sheet(draw)
+    rounds = 0
+    while sheet.prepare({"rows": Many("row", "none", {f"k{i}": ("shop", i) for i in range(50)})}, 20):
+        rounds += 1
+        assert rounds < 10, "it draws the same ones again"
+    assert len(draw.drawn) == 50
+    sheet.update({"rows": Many("row", "none", {f"k{i}": ("shop", i) for i in range(50)})})
+    assert len(draw.drawn) == 50, "what was drawn ahead is used"
