@@ -9,11 +9,16 @@ FRAMES ?= 1000000
 HOURS ?= 20000
 FIRST ?= 100000
 RECORD ?= build/simulation.jsonl
+DOCKER ?= docker
+BASE ?= python:3.12-slim
+IMAGE ?= ropeteam
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +85,16 @@ demo-return: ## give the host without power its power back
 
 demo-down: ## take the demo down, leaving nothing behind
 	@$(PYTHON) -m lab demo-down
+
+image: ## images of agent, Center and command line: IMAGE:VERSION, …-center, …-cli (BASE=python:3.12-slim)
+	@DOCKER=$(DOCKER) sh scripts/wheelhouse.sh $(BASE)
+	@for part in agent: center:-center cli:-cli; do \
+	  $(DOCKER) build --quiet --network none --file deploy/Dockerfile --target $${part%%:*} \
+	    --build-arg BASE=$(BASE) --build-arg IMAGE=$(IMAGE):$(VERSION) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	    --tag $(IMAGE):$(VERSION)$${part#*:} . >/dev/null || exit 1; \
+	  echo "$(IMAGE):$(VERSION)$${part#*:}"; \
+	done
 
 fmt: $(TOOLS) ## format and fix what can be fixed
 	$(PYTHON) -m ruff format .

@@ -65,6 +65,8 @@ find_packages() {
     need make make
     need docker-registry docker-registry
     need tmux tmux
+    need debootstrap debootstrap # the base of our own images, where no public one can be pulled
+    need docker docker.io
     ldconfig -p | grep -q libatomic.so.1 || packages="$packages libatomic1" # what drives Chromium needs it
     has chromium || packages="$packages chromium fonts-dejavu-core fonts-noto-cjk"
   fi

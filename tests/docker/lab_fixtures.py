@@ -5,11 +5,12 @@ Without root these tests are skipped, and the summary says so loudly. With root 
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from lab import images
+from lab import images, product
 from lab.host import Host
 from lab.hosts import Lab
 from lab.registry import Registry
@@ -46,6 +47,15 @@ def registry(lab: Lab) -> Iterator[Registry]:
     """A real image registry that every host of the lab trusts."""
     with Registry(lab) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def product_images(lab: Lab) -> product.ProductImages:
+    """Ropeteam's own images of this source tree, on every host of the lab. Built once, then kept in build/lab."""
+    made = product.product_images(lab.hosts[0])
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda host: host.load_image(made.archive), lab.hosts))
+    return made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
