@@ -27,6 +27,8 @@ document.addEventListener("htmx:ws:close", e => {
   if (e.detail.code === 1008) location.assign("/login"); // the session is over; htmx does not try again
   else say("lost");
 });
+document.addEventListener("rope:heard", () => { heard = new Date(); say("live"); }); // a page with a socket of its own
+document.addEventListener("rope:lost", () => say("lost"));
 setInterval(() => { // a line that was cut says nothing
   if (new Date() - heard < SILENT_MS) return;
   say("lost");

@@ -17,7 +17,7 @@ from controlplane.web.assets import Assets
 from controlplane.web.door import Door
 from controlplane.web.language import chosen, languages
 from controlplane.web.live import Live
-from controlplane.web.session import Sessions
+from controlplane.web.session import Session, Sessions
 from controlplane.web.templating import environment, renderer
 from controlplane.web.views import VIEWS
 from controlplane.web.visit import THEMES, Visit, theme_of
@@ -59,9 +59,13 @@ class Dashboard:
         """`__Host-` over TLS: then no other host and no plain HTTP can set it."""
         return f"__Host-{name}" if self.secure else name
 
+    def session(self, connection: HTTPConnection) -> Session | None:
+        """The session of this browser while it lasts; asking counts as using it."""
+        return self.sessions.find(connection.cookies.get(self.session_cookie, ""))
+
     def signed_in(self, connection: HTTPConnection) -> bool:
         """True while the session of this browser lasts; asking counts as using it."""
-        return self.sessions.find(connection.cookies.get(self.session_cookie, "")) is not None
+        return self.session(connection) is not None
 
     def visit(self, request: Request) -> Visit:
         """Who comes, and what they want to read it in."""

@@ -44,6 +44,10 @@ SUBSCRIPTIONS_MAX = 64
 SEND_S = 10.0
 """A frame that is not taken within so many seconds ends the socket."""
 BEAT_S = 15.0
+LOOK_S = 1.0
+"""How often it is asked whether the person still may."""
+OVER = 1008
+"""The person may no longer, or broke the rules."""
 
 _GONE = (WebSocketDisconnect, TimeoutError, RuntimeError)
 """The person is gone, or too slow; Starlette raises RuntimeError once the socket is closed."""
@@ -74,12 +78,26 @@ class _Bad(Exception):
 
 
 class Multiplex:
-    """One accepted socket of `who`."""
+    """One accepted socket of `who`. `lasts`: asked each second, false ends it. `tells`: puts a frame into other words.
+    `beat_s`: the longest silence.
+    """
 
-    def __init__(self, door: Door, socket: WebSocket, who: Who) -> None:
+    def __init__(
+        self,
+        door: Door,
+        socket: WebSocket,
+        who: Who,
+        *,
+        lasts: Callable[[], bool] | None = None,
+        tells: Callable[[FromCenter], FromCenter] = lambda frame: frame,
+        beat_s: float = BEAT_S,
+    ) -> None:
         self._door = door
         self._socket = socket
         self._who = who
+        self._lasts = lasts
+        self._tells = tells
+        self._beat_s = beat_s
         self._turn = asyncio.Lock()
         self._open: dict[int, tuple[Subscription, asyncio.Task[None]]] = {}
 
@@ -88,10 +106,9 @@ class Multiplex:
         bad: _Bad | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                beat = tasks.create_task(self._beat())
+                beside = [tasks.create_task(self._beat()), tasks.create_task(self._watch())]
                 await self._read(tasks)
-                beat.cancel()
-                for _, task in self._open.values():
+                for task in (*beside, *(task for _, task in self._open.values())):
                     task.cancel()
         except* _GONE:
             pass
@@ -127,7 +144,7 @@ class Multiplex:
                     await self._send(Over(id=number))
             case _:
                 if number < 1 or number in self._open or len(self._open) >= SUBSCRIPTIONS_MAX:
-                    raise _Bad(1008, f"subscription {number} is open, no number, or one too many")
+                    raise _Bad(OVER, f"subscription {number} is open, no number, or one too many")
                 subscription = self._made(message)
                 self._open[number] = (subscription, tasks.create_task(self._carry(number, subscription)))
 
@@ -163,9 +180,15 @@ class Multiplex:
 
     async def _send(self, frame: FromCenter) -> None:
         async with self._turn, asyncio.timeout(SEND_S):
-            await self._socket.send_text(_ENCODER.encode(frame).decode())
+            await self._socket.send_text(_ENCODER.encode(self._tells(frame)).decode())
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(self._beat_s)
             await self._send(Beat(id=0))
+
+    async def _watch(self) -> None:
+        while self._lasts is not None:
+            await asyncio.sleep(LOOK_S)
+            if not self._lasts():
+                raise _Bad(OVER, "the session is over")

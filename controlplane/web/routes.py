@@ -27,12 +27,15 @@ from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
 from controlplane.web.login import Login
+from controlplane.web.logpage import LogPages
 from controlplane.web.multiplex import Multiplex
 from controlplane.web.pages import Pages
+from controlplane.web.pagestream import PageStreams
 from controlplane.web.policy import NOBODY, Policy, admin, anyone, check_origin, identify
 from controlplane.web.rate import RateLimit
 from controlplane.web.reference import Reference
 from controlplane.web.stream import Streams
+from controlplane.web.terminal import Terminals
 from controlplane.web.visit import Visit
 from protocol.live import LIVE
 
@@ -130,6 +133,7 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
     shown, login = Pages(dashboard), Login(dashboard, Attempts(lambda: dashboard.door.now().mono))
     deeds = Deeds(dashboard, shown)
     composing = Composing(dashboard, shown, deeds)
+    logs, terminals = LogPages(dashboard), Terminals(dashboard)
     return (
         Page("GET", "/", admin, shown.overview),
         Page("GET", "/nodes", admin, shown.nodes),
@@ -147,6 +151,10 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
         Page("POST", "/projects/{code}/rollback", admin, deeds.rollback),
         Page("POST", "/projects/{code}/scale", admin, deeds.scale),
         Page("POST", "/projects/{code}/remove", admin, deeds.remove_project),
+        Page("GET", "/projects/{code}/logs", admin, logs.logs),
+        Page("GET", "/projects/{code}/logs/{service}", admin, logs.logs),
+        Page("GET", "/projects/{code}/logs/{service}/{replica}", admin, logs.logs),
+        Page("GET", "/projects/{code}/terminal/{service}/{replica}", admin, terminals.terminal),
         Page("GET", "/deployments/{id}", admin, shown.deployment),
         Page("POST", "/deployments/{id}", admin, deeds.steer),
         Page("GET", "/events", admin, shown.events),
@@ -165,6 +173,7 @@ def page_routes(dashboard: Dashboard) -> list[BaseRoute]:
     return [
         *(_page(dashboard, path, found) for path, found in by_path.items()),
         WebSocketRoute("/live", _live(dashboard)),
+        WebSocketRoute("/stream", PageStreams(dashboard).serve),
         Route(PREFIX + "{path:path}", dashboard.assets.serve, methods=["GET"]),
     ]
 

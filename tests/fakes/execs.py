@@ -1,4 +1,6 @@
-"""A command inside a container in memory: `cat`, `echo`, `stty size`, `sh -c "exit N"`, and nothing else."""
+"""A command inside a container in memory: `cat`, `echo`, `stty size`, `sh -c "exit N"`, and nothing else; also `sh` at
+a terminal, which knows `echo`, `stty size` and `exit N`.
+"""
 
 import asyncio
 
@@ -15,9 +17,12 @@ class FakeExec:
         self.closed = False
         self._out: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         self._code: int | None = None
+        self._typed = ""
         match command:
             case ("cat",) if stdin:
                 pass
+            case ("sh",) if stdin and tty:
+                self._say("$ ")
             case ("echo", *words):
                 self._say(" ".join(words) + "\n")
                 self._end(0)
@@ -39,8 +44,13 @@ class FakeExec:
         return await self._out.get()
 
     async def write(self, data: bytes) -> None:
-        if self._code is None:
-            self._say(data.decode())
+        if self._code is not None:
+            return
+        self._say(data.decode().replace("\r", "\n"))
+        if self.command == ("sh",):
+            *lines, self._typed = (self._typed + data.decode()).split("\r")
+            for line in lines:
+                self._obey(line.split())
 
     async def end_input(self) -> None:
         if self.command == ("cat",) and self._code is None:
@@ -54,6 +64,19 @@ class FakeExec:
 
     async def close(self) -> None:
         self.closed = True
+
+    def _obey(self, words: list[str]) -> None:
+        match words:
+            case ["exit", code]:
+                self._end(int(code))
+                return
+            case ["echo", *said]:
+                self._say(" ".join(said) + "\n")
+            case ["stty", "size"]:
+                self._say(f"{self.size[1]} {self.size[0]}\n")
+            case _:
+                self._say(f"sh: {' '.join(words)}: not found\n")
+        self._say("$ ")
 
     def _say(self, text: str) -> None:
         self._out.put_nowait((1, (text.replace("\n", "\r\n") if self.tty else text).encode()))

@@ -12,7 +12,9 @@ from tests.unit.controlplane.web.fake_center import FakeCenter
 from tests.unit.controlplane.web.surfer import Surfer
 
 VENDOR = files("static").joinpath("vendor")
-_ROW = re.compile(r"^\| (?P<file>\S+\.js) \|.*\| (?P<version>[\d.]+) \|.*\| (?P<hash>[0-9a-f]{64}) \|$", re.MULTILINE)
+_ROW = re.compile(
+    r"^\| (?P<file>\S+\.(?:js|css)) \|.*\| (?P<version>[\d.]+) \|.*\| (?P<hash>[0-9a-f]{64}) \|$", re.MULTILINE
+)
 
 
 def test_files_of_others_are_what_was_released() -> None:
@@ -20,8 +22,10 @@ def test_files_of_others_are_what_was_released() -> None:
     found = {
         p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in VENDOR.iterdir() if p.name.endswith((".js", ".css"))
     }
-    assert found == told and len(found) == 2
+    assert found == told and len(found) == 5
     assert "Zero-Clause BSD" in VENDOR.joinpath("LICENSE.htmx").read_text()
+    for name in ("LICENSE.xterm", "LICENSE.addon-fit"):
+        assert "Permission is hereby granted, free of charge" in VENDOR.joinpath(name).read_text()
 
 
 def test_what_a_first_visit_loads_is_small() -> None:
