@@ -28,12 +28,14 @@ from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
 from controlplane.link.registration import Registration
 from controlplane.link.relay import Relay
+from controlplane.link.sampling import sample
 from controlplane.link.upgrade import agents_first
 from controlplane.listener import BACKLOG
 from controlplane.settings import Settings, netloc
 from controlplane.store.database import open_database
 from controlplane.store.folder import locked_folder
 from controlplane.store.identity import Identity, open_identity
+from controlplane.store.rings import Rings
 from controlplane.store.store import Store
 from controlplane.store.tails import Tails
 from controlplane.web import door
@@ -69,6 +71,7 @@ class Center:
         self.hub = Hub(self.clock.now)
         self.controller = Controller(cluster, store, self.hub, self.clock)
         self.tails = Tails(settings.data)
+        self.rings = Rings(settings.data)
         self.relay = Relay(self.clock.now, self._keep_tail)
         self.pulse = Pulse()
         self.token = token
@@ -122,6 +125,10 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
             tasks.create_task(center.controller.run(), name="controller"),
             tasks.create_task(center.pulse.run(), name="pulse"),
             tasks.create_task(center.tails.run(), name="tails"),
+            tasks.create_task(center.rings.run(), name="rings"),
+            tasks.create_task(
+                sample(center.controller.cluster, center.hub.figures, center.rings, center.clock.now), name="sampling"
+            ),
             tasks.create_task(dashboard.run(), name="dashboard"),
             tasks.create_task(endpoint.run(), name="agents"),
         ]
@@ -144,6 +151,7 @@ async def _door(center: Center, url: str) -> door.Door:
         figures=center.hub,
         relay=center.relay,
         tails=center.tails,
+        rings=center.rings,
         journal=center.store,
         feed=center.controller.feed,
         settings=door.Settings(

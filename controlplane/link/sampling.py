@@ -22,7 +22,7 @@ MARGIN_S = 0.2
 """Into a step of time, so that a clock that is slewed does not wake us before it."""
 
 
-async def run(cluster: Cluster, figures: Callable[[str], Figures], rings: Rings, now: Callable[[], Now]) -> None:
+async def sample(cluster: Cluster, figures: Callable[[str], Figures], rings: Rings, now: Callable[[], Now]) -> None:
     """Take figures once in each step of 10 s, until cancelled."""
     while True:
         await asyncio.sleep(FINE_S - (now().wall - MARGIN_S) % FINE_S)
@@ -46,7 +46,7 @@ async def samples(cluster: Cluster, figures: Callable[[str], Figures]) -> dict[S
 
 
 def _of_node(beat: Heartbeat) -> Sample:
-    return Sample(_sound(min(beat.cpu_usage, 100.0)), _sound(beat.mem_total_mb - beat.mem_free_mb))
+    return Sample(_sound(beat.cpu_usage, 100.0), _sound(beat.mem_total_mb - beat.mem_free_mb))
 
 
 def _add(
@@ -60,6 +60,6 @@ def _add(
             sums[code] = cpu + max(0.0, container.cpu_usage), mb + max(0.0, container.mem_mb)
 
 
-def _sound(figure: float) -> float:
-    """Not below 0; what is no number is no figure. At most what four bytes hold."""
-    return min(max(figure, 0.0), 1e30) if math.isfinite(figure) else math.nan
+def _sound(figure: float, most: float = 1e30) -> float:
+    """From 0 to `most`; what is no number is no figure. Four bytes hold no more than 1e38."""
+    return min(max(figure, 0.0), most) if math.isfinite(figure) else math.nan

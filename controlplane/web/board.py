@@ -18,6 +18,7 @@ from controlplane.core.replica import Replica
 from controlplane.core.task import Task
 from controlplane.core.views import deployment_view, event_view, node_view, project_view
 from controlplane.web.card import Card, Row, card, in_order, row
+from controlplane.web.chart import Charts
 from controlplane.web.door import Door
 from controlplane.web.history import Wanted, newest
 from controlplane.web.trend import Trend
@@ -67,6 +68,8 @@ class Board:
         self._nodes: dict[str, NodeView] = {}
         self._loaded = False
         self._trends: dict[str, Trend] = {}
+        self.charts = Charts(door)
+        """Of the last hour."""
         self._heard: dict[str, _Heard] = {}
         self._unswept: list[str] = []
         self._dirty_nodes: dict[str, None] = {}

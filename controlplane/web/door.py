@@ -3,7 +3,7 @@
 `link` is a neighbour that `web` must not import, so its figures come in through `FigureTable`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ from controlplane.core.command import Command
 from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
+from controlplane.store.ring_file import Subject
+from controlplane.store.rings import Series
 from controlplane.store.tails import Copy
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
@@ -106,6 +108,22 @@ class TailTable(Protocol):
         """The lines kept of one copy."""
 
 
+class RingTable(Protocol):
+    """CPU and memory of nodes and projects over time."""
+
+    newest: int
+    """Number of the step of 10 s that was filled last."""
+
+    def hour(self, subject: Subject, wall: float) -> Series:
+        """The last hour until `wall`, at 10 s."""
+
+    async def week(self, subject: Subject, wall: float) -> Series:
+        """The last seven days until `wall`, at 5 min."""
+
+    async def outline(self, subjects: Sequence[Subject]) -> Mapping[Subject, tuple[float | None, ...]]:
+        """CPU of each in the last hour, in 20 means."""
+
+
 class Journal(Protocol):
     """The stored events."""
 
@@ -147,6 +165,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     figures: FigureTable
     relay: Relay
     tails: TailTable
+    rings: RingTable
     journal: Journal
     feed: Feed
     settings: Settings

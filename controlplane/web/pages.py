@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from controlplane.core.views import event_view
+from controlplane.store.ring_file import Subject
 from controlplane.web.answers import Rejected
 from controlplane.web.call import whole_number
+from controlplane.web.chart import Charts
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.history import Wanted, following, newest
 from controlplane.web.visit import Visit
@@ -26,6 +28,7 @@ class Pages:
 
     def __init__(self, dashboard: Dashboard) -> None:
         self._dashboard = dashboard
+        self._charts = Charts(dashboard.door)
 
     async def overview(self, visit: Visit) -> Response:
         """`GET /`."""
@@ -38,12 +41,15 @@ class Pages:
     async def node(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /nodes/{name}`."""
         name = self.known_node(visit)
-        return await self.show(visit, "node", name, said=said, status=status)
+        return await self.show(
+            visit, "node", name, said=said, status=status, week=await self._week(visit, ("node", name))
+        )
 
     async def project(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /projects/{code}`."""
         code = self.known_project(visit)
-        return await self.show(visit, "project", code, said=said, status=status)
+        week = await self._week(visit, ("project", code))
+        return await self.show(visit, "project", code, said=said, status=status, week=week)
 
     async def deployment(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /deployments/{id}`."""
@@ -81,6 +87,10 @@ class Pages:
         last = door.controller.cluster.meta.event_seq if before is None else max(0, before - 1)
         found = await newest(door.journal, last, EVENTS_SHOWN, wanted)
         return tuple(line(event_view(e)) for e in reversed(found))
+
+    async def _week(self, visit: Visit, subject: Subject) -> str:
+        """The charts of the last seven days; they do not change while the page is open."""
+        return self._dashboard.drawing(visit)("_charts", await self._charts.week(subject))
 
     async def show(
         self, visit: Visit, view: str, of: str = "", *, said: str = "", status: int = 200, **more: object

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import deployments, health, nodes, projects, records, reference, tokens
+from controlplane.web import deployments, figures, health, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -82,6 +82,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("DELETE", "/api/v1/nodes/{name}", admin, nodes.remove_node, changes=True),
     Row("POST", "/api/v1/nodes/{name}/drain", admin, nodes.drain, changes=True),
     Row("GET", "/api/v1/nodes/{name}/drain-plan", admin, nodes.drain_plan),
+    Row("GET", "/api/v1/nodes/{name}/usage", admin, figures.of_node),
     Row("POST", "/api/v1/nodes/{name}/resume", admin, nodes.resume, changes=True),
     Row("POST", "/api/v1/nodes/{name}/confirm-down", admin, nodes.confirm_down, changes=True),
     Row("POST", "/api/v1/join-tokens", admin, tokens.create, changes=True),
@@ -91,6 +92,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/api/v1/projects/{code}", admin, projects.project),
     Row("GET", "/api/v1/projects/{code}/addresses", admin, projects.addresses),
     Row("GET", "/api/v1/projects/{code}/history", admin, deployments.history),
+    Row("GET", "/api/v1/projects/{code}/usage", admin, figures.of_project),
     Row("PUT", "/api/v1/projects/{code}", admin, projects.deploy, changes=True),
     Row("DELETE", "/api/v1/projects/{code}", admin, projects.remove, changes=True),
     Row("POST", "/api/v1/projects/{code}/plan", admin, projects.plan),

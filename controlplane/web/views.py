@@ -43,6 +43,7 @@ def project_pieces(board: Board, code: str) -> Pieces:
     return {
         "state": Piece("_project_state", (found.state, found.message, found.revision) if found else None),
         "services": Piece("_services", found.services if found else ()),
+        "charts": Piece("_charts", board.charts.hour(("project", code))),
         "replicas": Many("_replica", "_no_replicas", {_replica_key(r): (code, r) for r in replicas}),
         "deployments": Piece("_deployments", tuple(board.works_of(code))),
         "events": Piece("_events", tuple(board.events_of(project=code))),
@@ -56,6 +57,7 @@ def node_pieces(board: Board, name: str) -> Pieces:
     return {
         "card": Many("_node", "_gone", {card.key: card} if card else {}),
         "choices": Piece("_node_choices", (name, found.state, found.draining) if found else None),
+        "charts": Piece("_charts", board.charts.hour(("node", name))),
         "facts": Piece("_node_facts", _facts(found) if found else None),
         "tasks": Many("_task", "_no_replicas", {_task_key(t): t for t in tasks}),
         "events": Piece("_events", tuple(board.events_of(node=name))),

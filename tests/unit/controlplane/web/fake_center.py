@@ -17,6 +17,7 @@ from controlplane.web.routes import application, routes
 from protocol.handshake import secret_hash
 from tests.unit.controlplane.sample_cluster import NOW, shop
 from tests.unit.controlplane.web.fake_relay import FakeRelay, FakeTails
+from tests.unit.controlplane.web.fake_rings import FakeRings
 
 TOKEN = "correct-horse"
 URL = "http://10.0.0.9:8080"
@@ -49,6 +50,7 @@ class FakeCenter:
         self.faults: list[str] = []
         self.relay = FakeRelay()
         self.tails = FakeTails()
+        self.rings = FakeRings()
         self.public_url = URL
         self.wall = NOW.wall
 
@@ -91,6 +93,7 @@ class FakeCenter:
             figures=self,
             relay=self.relay,
             tails=self.tails,
+            rings=self.rings,
             journal=self,
             feed=self,
             settings=Settings(
