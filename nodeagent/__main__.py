@@ -11,6 +11,7 @@ import uvloop
 
 from nodeagent.app import serve
 from nodeagent.host import FolderBusy
+from nodeagent.housing import HousingError
 from nodeagent.identity import IdentityError
 from nodeagent.register import JoinRefused
 from nodeagent.settings import SettingsError, read_settings
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
         uvloop.run(serve(settings))
-    except* SettingsError as errors:
+    except* (SettingsError, HousingError) as errors:
         failed = _tell(errors, 2)
     except* (FolderBusy, IdentityError, JoinRefused, OSError) as errors:
         failed = _tell(errors, 1)

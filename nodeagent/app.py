@@ -22,6 +22,7 @@ from nodeagent.executor import Executor
 from nodeagent.heartbeat import make_heartbeat
 from nodeagent.host import boot_id, claim_folder
 from nodeagent.hostports import taken_port
+from nodeagent.housing import Housing, check, find_housing
 from nodeagent.identity import Identity, load_identity, save_identity
 from nodeagent.journal import Journal, Remembered
 from nodeagent.keys import new_seed
@@ -32,6 +33,7 @@ from nodeagent.meters import Meters
 from nodeagent.prober import Prober
 from nodeagent.register import join
 from nodeagent.ring import Ring
+from nodeagent.selfcheck import answer_checks
 from nodeagent.session import StreamsMaker
 from nodeagent.settings import Settings, SettingsError
 from nodeagent.shipping import Shipper
@@ -52,8 +54,8 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises SettingsError, FolderBusy, IdentityError, JoinRefused, OSError before the
-    agent is up; afterwards nothing ends it but a signal or a bug.
+    """Run until SIGTERM or SIGINT. Raises SettingsError, HousingError, FolderBusy, IdentityError, JoinRefused, OSError
+    before the agent is up; afterwards nothing ends it but a signal or a bug.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -62,11 +64,15 @@ async def serve(settings: Settings) -> None:
     with claim_folder(settings.data):
         async with asyncio.TaskGroup() as group:
             agent = Agent(settings)
-            life = group.create_task(agent.live(), name="agent")
+            lives = (
+                group.create_task(agent.live(), name="agent"),
+                group.create_task(answer_checks(settings.data), name="checks"),
+            )
             await stop.wait()
             log.info("stopping; containers go on")
             await agent.leave()
-            life.cancel()
+            for life in lives:
+                life.cancel()
 
 
 class Agent:
@@ -74,12 +80,17 @@ class Agent:
 
     def __init__(self, settings: Settings, docker: Callable[[str, str], Docker] | None = None) -> None:
         self._settings = settings
+        self._find_housing = docker is None
+        self._housing = Housing()
         self._docker = docker or self._local_docker
         self._link: Link | None = None
 
     async def live(self) -> None:
         """Join if need be, then hold the rope and keep the containers, until cancelled."""
         settings = self._settings
+        if self._find_housing:
+            self._housing = await find_housing(settings.docker)
+            check(self._housing, address=settings.address, bind_roots=settings.bind_roots)
         journal = Journal(settings.data)
         remembered = await asyncio.to_thread(journal.load)
         for trouble in remembered.troubles:
@@ -105,7 +116,7 @@ class Agent:
     async def _work(
         self, center: str, identity: Identity, journal: Journal, remembered: Remembered, docker: Docker
     ) -> None:
-        boot = await asyncio.to_thread(boot_id)
+        boot = await asyncio.to_thread(boot_id, own_init=self._housing.host_pids)
         state = NodeState(boot_id=boot, memory=remembered.memory, tasks=remembered.tasks, now=clock())
         meters = self._meters(docker, await _engine(docker), state.containers)
         async with asyncio.TaskGroup() as group:
@@ -231,6 +242,7 @@ class Agent:
             node=node,
             bind_roots=settings.bind_roots,
             subnet_pool=settings.subnet_pool,
+            own=self._housing.container,
         )
 
     def _meters(
@@ -238,15 +250,17 @@ class Agent:
     ) -> Meters:
         return Meters(
             docker,
-            engine.disk_root if engine else DISK_ROOT,
+            self._housing.visible(engine.disk_root if engine else DISK_ROOT),
             containers,
             port_from=self._settings.port_from,
             port_to=self._settings.port_to,
+            sees_ports=self._housing.host_network,
         )
 
     def _port_test(self, leases: tuple[PortLease, ...]) -> PortLease | None:
-        """Only an engine on this machine publishes ports that can be tried here."""
-        return taken_port(leases) if self._settings.docker.startswith("unix:") else None
+        """Only an engine on this machine publishes ports that can be tried here, in the machine's own network."""
+        here = self._settings.docker.startswith("unix:") and self._housing.host_network
+        return taken_port(leases) if here else None
 
 
 async def _engine(docker: Docker) -> EngineInfo | None:

@@ -11,12 +11,14 @@ _START_TIME_FIELD = 19
 """Of `stat`, counted after the command's name in brackets."""
 
 
-def boot_id() -> str:
-    """Differs after a restart of the machine, and of the container or namespace the agent lives in (its process 1 is
-    another one then).
+def boot_id(*, own_init: bool = True) -> str:
+    """Differs after a restart of the machine, and with `own_init` of the namespace the agent lives in: its process 1 is
+    another one then. Without, for an agent that is process 1 itself: its restart is no boot.
     """
     try:
         kernel = _BOOT_ID.read_text().strip()
+        if not own_init:
+            return kernel
         init = _INIT.read_text().rpartition(")")[2].split()[_START_TIME_FIELD]
     except (OSError, IndexError):
         return ""

@@ -75,16 +75,18 @@ class Meters:
         *,
         port_from: int = 20000,
         port_to: int = 29999,
+        sees_ports: bool = True,
         period_s: float = PERIOD_S,
     ) -> None:
         """`disk_root`: a folder on the disk to watch (`EngineInfo.disk_root`); where this process cannot see it, its
-        nearest parent counts.
+        nearest parent counts. `sees_ports`: this process is in the machine's network; otherwise none are told.
         """
         self.latest = Readings()
         self._docker = docker
         self._disk_root = _nearest(Path(disk_root))
         self._containers = containers
         self._ports = (port_from, port_to)
+        self._sees_ports = sees_ports
         self._period_s = period_s
         self._cpu = _cpu_times()
         self._net = _traffic()
@@ -137,7 +139,7 @@ class Meters:
         return (
             (memory.available, memory.total),
             os.getloadavg()[0],
-            listening_ports(*self._ports),
+            listening_ports(*self._ports) if self._sees_ports else (),
             _cpu_times(),
             _traffic(),
         )

@@ -1,6 +1,6 @@
 """The agent's options: command line first, then `ROPE_…` variables, then defaults. Checked before anything starts.
 
-Pure but for the host's name. Called by `__main__`.
+Pure but for the host's name and the file with the join token. Called by `__main__`.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         settings = Settings(
             data=Path(given.data).absolute(),
             center=checked_center(given.center, insecure=insecure) if given.center else "",
-            join=JoinToken.parse(given.join) if given.join else None,
+            join=_token(given.join, given.join_file),
             docker=given.docker,
             name=given.name or socket.gethostname(),
             address=_address(given.address),
@@ -96,6 +96,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     docker = variable("DOCKER") or environment.get("DOCKER_HOST") or DOCKER_SOCKET
     parser.add_argument("--center", metavar="URL", default=variable("CENTER"), help="where the Center answers")
     parser.add_argument("--join", metavar="TOKEN", default=variable("JOIN"), help="join token; needed once")
+    file = variable("JOIN_FILE")
+    parser.add_argument("--join-file", metavar="FILE", default=file, help="join token in a file, if it is there")
     parser.add_argument("--data", metavar="DIR", default=variable("DATA"), help="where key and journal are kept")
     parser.add_argument("--docker", metavar="URL", default=docker, help=f"the Docker Engine (default {DOCKER_SOCKET})")
     parser.add_argument("--name", metavar="N", default=variable("NAME"), help="the node's name (default: host name)")
@@ -108,6 +110,18 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--no-exec", action="store_true", help="nobody may run commands in containers of this node")
     parser.add_argument("--insecure", action="store_true", help="plain HTTP to a Center on another machine")
     return parser
+
+
+def _token(text: str, file: str) -> JoinToken | None:
+    """The join token, in so many words or in a file: flags and variables of a container can be read by others."""
+    if not text and file:
+        try:
+            text = Path(file).read_text(errors="replace").strip()
+        except FileNotFoundError:  # it may be gone once the agent has joined
+            return None
+        except OSError as error:
+            raise ValueError(f"--join-file {file}: {error.strerror}") from None
+    return JoinToken.parse(text) if text else None
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

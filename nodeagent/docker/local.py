@@ -84,14 +84,17 @@ class LocalDocker:
         bind_roots: tuple[str, ...] = (),
         subnet_pool: str = "10.213.0.0/16",
         network_rest_s: float = 60.0,
+        own: str = "",
     ) -> None:
         """`bind_roots`: folders below which bind mounts may point. `subnet_pool`: IPv4 CIDR for project networks.
-        `network_rest_s`: how long a network just asked for is kept without a container. Opens no connection yet. Raises
-        ValueError on a bad `url` or pool.
+        `network_rest_s`: how long a network just asked for is kept without a container. `own`: the whole id of the
+        container this agent lives in, which is never one of ours, whatever its labels say. Opens no connection yet.
+        Raises ValueError on a bad `url` or pool.
         """
         self._connection = Connection(url)
         self._cluster = cluster
         self._node = node
+        self._own = own
         self._bind_roots = bind_roots
         self._networks = Networks(self._connection, cluster=cluster, node=node, pool=subnet_pool, rest_s=network_rest_s)
         self._images = Images(self._connection)
@@ -118,7 +121,8 @@ class LocalDocker:
         """All containers of this cluster and node, inspected, ordered by name."""
         filters = {"label": [f"{names.LABEL_CLUSTER}={self._cluster}", f"{names.LABEL_NODE}={self._node}"]}
         params = {"all": "1", "filters": msgspec.json.encode(filters).decode()}
-        listed = await self._connection.read(list[Entry], "containers/json", params=params, deadline_s=WRITE_S)
+        found = await self._connection.read(list[Entry], "containers/json", params=params, deadline_s=WRITE_S)
+        listed = [entry for entry in found if entry.id != self._own]
         places = asyncio.Semaphore(INSPECTS_MAX)
 
         async def look(container_id: str) -> Container | DockerFault | None:
@@ -145,7 +149,9 @@ class LocalDocker:
     async def inspect(self, container_id: str) -> Container | None:
         """One container by id or name, or None when it is not there or not ours."""
         answer = await self._inspected(container_id)
-        return None if answer is None else read_container(answer, self._cluster, self._node)
+        if answer is None or answer.id == self._own:
+            return None
+        return read_container(answer, self._cluster, self._node)
 
     async def resolve(self, image: str) -> str:
         """Pin a reference; nothing is pulled. Raises DockerFault: `refused` when it is no reference, `image_missing`

@@ -47,6 +47,7 @@ def center(context: click.Context, /, **options: object) -> None:
 @click.command()
 @_passed("--center", "URL", "Where the Center answers.")
 @_passed("--join", "TOKEN", "Join token; needed once.")
+@_passed("--join-file", "FILE", "File with the join token, if it is there.")
 @_passed("--data", "DIR", "Folder for key and journal.")
 @_passed("--docker", "URL", "The Docker Engine; unix:///var/run/docker.sock unless told otherwise.")
 @_passed("--name", "N", "Name of this node; the host name unless told otherwise.")

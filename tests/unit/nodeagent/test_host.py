@@ -31,3 +31,10 @@ def test_a_folder_has_one_agent(tmp_path: Path) -> None:
         with pytest.raises(FolderBusy, match="another agent"):
             claim_folder(folder)
     claim_folder(folder).close()
+
+
+def test_an_agent_that_is_process_1_boots_with_the_machine_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_INIT", tmp_path / "none")
+    assert boot_id(own_init=False) == boot_id(own_init=False) != ""

@@ -1,6 +1,7 @@
 """Figures go on whatever hangs."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -137,3 +138,14 @@ def test_cpu_is_what_was_busy_in_between() -> None:
     assert cpu_percent((10.0, 100.0), (10.0, 100.0)) == 0.0
     assert cpu_percent((10.0, 100.0), (9.0, 101.0)) == 0.0
     assert cpu_percent((10.0, 100.0), (20.0, 101.0)) == 100.0
+
+
+async def test_outside_the_machines_network_no_ports_are_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        last = server.getsockname()[1]
+        seen: dict[bool, tuple[int, ...]] = {}
+        for sees in (True, False):
+            meters = Meters(FakeDocker(), "/", lambda: (), port_from=last, port_to=last, sees_ports=sees, period_s=0.01)
+            async with running(meters):
+                seen[sees] = (await reading(meters, lambda r: r.mem_total_mb > 0)).ports
+    assert last in seen[True] and seen[False] == ()

@@ -83,3 +83,17 @@ def test_what_cannot_be_obeyed_is_named(arguments: list[str], text: str) -> None
 def test_a_doubtful_truth_is_refused() -> None:
     with pytest.raises(SettingsError, match="ROPE_INSECURE"):
         read_settings(["--data", "/d"], {"ROPE_INSECURE": "maybe"})
+
+
+def test_the_token_may_lie_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "join"
+    told = {"ROPE_DATA": "/d", "ROPE_JOIN_FILE": str(file)}
+    assert read_settings([], told).join is None, "gone, once the agent has joined"
+    file.write_text(f"{TOKEN}\n")
+    found = read_settings([], told).join
+    assert found is not None and str(found) == TOKEN
+    other = TOKEN.replace("abc", "def")
+    said = read_settings(["--join", other], told).join
+    assert said is not None and said.id == "def"
+    with pytest.raises(SettingsError, match="--join-file"):
+        read_settings(["--data", "/d", "--join-file", str(tmp_path)], {})

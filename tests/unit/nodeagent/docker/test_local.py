@@ -333,3 +333,16 @@ async def test_of_two_networks_by_one_name_the_older_or_the_used_stays(
     engine.answers["DELETE", "networks/new"] = engine.answers["DELETE", "networks/old"] = remove
     assert await docker.ensure_network("shop", "default", ()) == "rope-shop-default"
     assert gone == removed
+
+
+async def test_the_agents_own_container_is_never_ours(engine: ScriptedEngine) -> None:
+    own, other = "a" * 64, "b" * 64
+    docker = LocalDocker(engine.url, cluster="c", node="n", own=own)
+    engine.answers["GET", "containers/json"] = [{"Id": own, "State": "running"}, {"Id": other, "State": "running"}]
+    for container in (own, other):
+        engine.answers["GET", f"containers/{container}/json"] = inspected(container)
+    try:
+        assert [container.id for container in await docker.containers()] == [other]
+        assert await docker.inspect(own) is None
+    finally:
+        await docker.close()
