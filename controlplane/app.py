@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 
-import msgspec
 import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp
 from controlplane import garbage
 from controlplane.controller.clock import SystemClock
 from controlplane.controller.loop import Controller
-from controlplane.core import clamp, detector
+from controlplane.core import adoption, clamp, detector
 from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
@@ -173,7 +172,7 @@ async def _meta(store: Store, meta: Meta | None, *, restored: bool) -> Meta:
     if meta is None:
         meta = Meta(cluster=secrets.token_hex(CLUSTER_BYTES))
     else:
-        meta = msgspec.structs.replace(meta, incarnation=meta.incarnation + 1)
+        meta = adoption.begun(meta)
         _log.warning("restored from a backup: incarnation %d", meta.incarnation)
     await store.commit(Changes(puts=[meta]))
     return meta

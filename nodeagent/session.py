@@ -127,8 +127,8 @@ class Session:
     async def hold(self) -> Ended:
         """Go through the handshake and stay until it ends; never raises for what the line or the Center does."""
         try:
-            await self._shake_hands()
-            await self._post(SessionOpened(session=self.number))
+            recall = await self._shake_hands()
+            await self._post(SessionOpened(session=self.number, recall=recall))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._streams.run(), name="streams")
                 group.create_task(self._write(), name="session writer")
@@ -145,7 +145,8 @@ class Session:
             removed=self._removed,
         )
 
-    async def _shake_hands(self) -> None:
+    async def _shake_hands(self) -> bool:
+        """Exchange proofs; True when the Center asks what was desired here."""
         nonce = new_nonce()
         await self._send(self._hello(nonce))
         challenge = await self._receive()
@@ -161,6 +162,7 @@ class Session:
         ):
             raise NotOurCenter("whoever answers there cannot prove the Center's identity key; nothing was told to it")
         await self._send(Proof(signature=me.key.sign(handshake.agent_claim(*claim))))
+        return challenge.recall
 
     async def _read(self) -> None:
         while True:

@@ -143,6 +143,8 @@ class Inventory(Wire, frozen=True, kw_only=True):
     containers: tuple[ContainerReport, ...]
     last: bool = True
     engine_ok: bool = True
+    held: tuple[DesiredReplica, ...] = ()
+    """What the agent was told to run, where `Challenge.recall` asked for it. Independent of `engine_ok`."""
 
 
 class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
@@ -221,6 +223,8 @@ class Challenge(Wire, frozen=True, kw_only=True):
     cluster: str
     nonce: str
     signature: str
+    recall: bool = False
+    """The Center was restored from a backup: its agents tell with their inventory what they were told to run."""
 
 
 class Welcome(Wire, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from controlplane.core import (
+    adoption,
+    backups,
     desired,
     drain,
     execs,
@@ -32,7 +34,9 @@ from controlplane.core.command import (
     CreateTicket,
     Deploy,
     DrainNode,
+    EndAdoption,
     FailOver,
+    NoteBackup,
     NoteExec,
     OpenSession,
     PatchNode,
@@ -63,6 +67,8 @@ TICK_S = 0.25
 _COMMANDS: dict[type[Command], Any] = {
     CreateTicket: tickets.create,
     NoteExec: execs.note,
+    NoteBackup: backups.note,
+    EndAdoption: adoption.end,
     RevokeTicket: tickets.revoke,
     Register: nodes.register,
     OpenSession: sessions.open_session,
@@ -115,14 +121,17 @@ def handle(cluster: Cluster, event: Fact | Command, now: Now) -> Outcome:
         return Outcome(changes=Changes(), reply=_QUESTIONS[type(event)](draft, event), wake_at=now.mono + TICK_S)
     rule: Any
     if isinstance(event, Command):
+        adoption.check(draft, event)
         projects.check_revision(draft, event)
         rule, draft.actor = _COMMANDS[type(event)], event.actor
     else:
         rule = _FACTS[type(event)]
+    adopting = draft.meta.adopting
     reply = rule(draft, event)
-    if not isinstance(event, Tick):
-        _follow_up(draft)
-    desired.send_deltas(draft)
+    if not adopting:  # until its end nothing follows from anything, and by its end every node is told everything
+        if not isinstance(event, Tick):
+            _follow_up(draft)
+        desired.send_deltas(draft)
     wake_at = now.mono if draft.unfinished else now.mono + TICK_S
     return Outcome(changes=draft.changes(), actions=tuple(draft.actions), reply=reply, wake_at=wake_at)
 

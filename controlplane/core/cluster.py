@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from controlplane.core.claims import Claim
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.detector import Watch
 from controlplane.core.fact import NodeUsage
@@ -43,6 +44,10 @@ class Meta(Record, frozen=True, kw_only=True):
     task_seq: int = 0
     epoch_floor: int = 0
     """Highest epoch of any replica that was forgotten: one that comes back under its name begins above it."""
+    adopting: bool = False
+    """It was restored from a backup, and what runs is being adopted (`adoption`)."""
+    adopt_until: float = 0.0
+    """When that ends by itself, wall seconds; 0 = its time has not begun."""
 
 
 class Volatile(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +61,8 @@ class Volatile(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic time at which nodes are next asked what became of copies that should have ended."""
     retry_after: Turn | None = None
     """The last try got as far as this turn and goes on behind it; None = it got through."""
+    claims: Mapping[str, Claim] = {}
+    """While the Center adopts: what nodes hold."""
 
 
 KEYS: dict[type[Record], tuple[str, Any]] = {

@@ -6,7 +6,7 @@ Chance and secrets (ids, hashes) are made at the edge and come in as fields. Eac
 import msgspec
 
 from protocol.messages import Capacity, ContainerReport, Hello, Versions
-from protocol.spec import ProjectSpec, Strategy
+from protocol.spec import DesiredReplica, ProjectSpec, Strategy
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +61,8 @@ class OpenSession(Command, frozen=True, kw_only=True):
     hello: Hello
     containers: tuple[ContainerReport, ...] = ()
     engine_ok: bool = True
+    held: tuple[DesiredReplica, ...] = ()
+    """What it was told to run; only where a Center after a restore asked for it."""
     remote: str = ""
     """Address the connection came from."""
 
@@ -126,6 +128,17 @@ class NoteExec(Command, frozen=True, kw_only=True):
     node: str
     command: str
     """As it is shown: printable, short."""
+
+
+class EndAdoption(Command, frozen=True, kw_only=True):
+    """A person has seen what a restored Center adopts, and means it. Answer: None."""
+
+
+class NoteBackup(Command, frozen=True, kw_only=True):
+    """A backup was made, or (`failed`: why) not. `actor` "" = the Center by itself. Answer: None."""
+
+    name: str = ""
+    failed: str = ""
 
 
 # -- projects -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from controlplane.core import (
+    adoption,
     assigning,
     dependencies,
     detector,
@@ -35,6 +36,9 @@ def tick(draft: Draft, fact: Tick) -> None:
     draft.volatile = msgspec.structs.replace(draft.volatile, usage=fact.usage)
     astir = _astir(draft, fact)
     _judge(draft, fact, astir)
+    if draft.meta.adopting:
+        adoption.tick(draft)
+        return
     _look_at_engines(draft, fact.usage, astir)
     for name in astir:
         node = draft.get(Node, name)
@@ -113,6 +117,8 @@ def _judge(draft: Draft, fact: Tick, astir: list[str]) -> None:
     for text in judgement.eased:
         draft.event("alarm.over", text)
     lost = [v.node for v in judgement.verdicts if _apply(draft, v)]
+    if draft.meta.adopting:
+        return  # nothing moves; when it ends, what is lost by then is abandoned
     for name in lost:
         node = draft.get(Node, name)
         if node is not None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from controlplane.core import desired, detector, observe, tasks
+from controlplane.core import adoption, desired, detector, observe, tasks
 from controlplane.core.action import CloseSession, SendFull, SendStopConfirmed
 from controlplane.core.command import Opened, OpenSession
 from controlplane.core.draft import Draft
@@ -23,6 +23,8 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
         raise Refused("unsupported", f"protocol {hello.protocol}; this Center speaks {PROTOCOL}", "protocol")
     if not 1 <= hello.port_from <= hello.port_to <= 65535:
         raise Refused("invalid", "the range of ports must lie within 1 and 65535", "port_from")
+    if draft.meta.adopting:
+        adoption.outrank(draft, hello)
     if (hello.incarnation, hello.revision) > (draft.meta.incarnation, draft.meta.revision):
         raise Refused(
             "conflict",
@@ -47,7 +49,11 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
     draft.put(node)
     watch = detector.session_opened(draft.volatile.watch, node.name, draft.now.mono)
     draft.volatile = msgspec.structs.replace(draft.volatile, watch=watch)
-    observe.apply_inventory(draft, node.name, command.containers, command.engine_ok)
+    if draft.meta.adopting:
+        adoption.greet(draft, command, node.name)
+    else:
+        adoption.come_late(draft, command, node)
+        observe.apply_inventory(draft, node.name, command.containers, command.engine_ok)
     draft.event(
         "node.connected",
         f"{node.name} connected from {command.remote or 'an unknown address'}, session {node.session_epoch}",
@@ -59,8 +65,11 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
 
 def synced(draft: Draft, fact: Synced) -> None:
     """The session wants everything: full desired state, then the open task orders."""
-    if current(draft, fact.node, fact.session_epoch) is None:
+    node = current(draft, fact.node, fact.session_epoch)
+    if node is None or draft.meta.adopting:
         return
+    if node.incarnation < draft.meta.incarnation > 1:
+        draft.put(msgspec.structs.replace(node, incarnation=draft.meta.incarnation))
     draft.act(
         SendFull(
             node=fact.node,
@@ -88,14 +97,22 @@ def closed(draft: Draft, fact: SessionClosed) -> None:
 
 def reported(draft: Draft, fact: Reported) -> None:
     """Changes on a node."""
-    if current(draft, fact.node, fact.session_epoch) is not None:
+    if current(draft, fact.node, fact.session_epoch) is None:
+        return
+    if draft.meta.adopting:
+        adoption.reported(draft, fact.node, fact.containers, fact.gone)
+    else:
         observe.apply_reports(draft, fact.node, fact.containers)
         observe.apply_gone(draft, fact.node, fact.gone)
 
 
 def listed(draft: Draft, fact: Listed) -> None:
     """Everything on a node, again."""
-    if current(draft, fact.node, fact.session_epoch) is not None:
+    if current(draft, fact.node, fact.session_epoch) is None:
+        return
+    if draft.meta.adopting:
+        adoption.listed(draft, fact.node, fact.containers, engine_ok=fact.engine_ok)
+    else:
         observe.apply_inventory(draft, fact.node, fact.containers, fact.engine_ok)
 
 
@@ -107,7 +124,7 @@ def task_reported(draft: Draft, fact: TaskReported) -> None:
 
 def stop_asked(draft: Draft, fact: StopAsked) -> None:
     """The agent's second question: confirmed when the Center still means it, else the full state is sent again."""
-    if current(draft, fact.node, fact.session_epoch) is None:
+    if current(draft, fact.node, fact.session_epoch) is None or draft.meta.adopting:
         return
     ask = fact.ask
     meant = {ref(r.id, a.epoch) for r in draft.replicas_on(fact.node) for a in r.assignments if not a.ending}

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from controlplane.core import adoption
 from controlplane.core.cluster import Cluster
 from controlplane.core.node import Former, Node
 from controlplane.link.turns import Turns
@@ -18,6 +19,7 @@ from controlplane.store.identity import Identity, is_signed
 from protocol.codec import ProtocolError, decode_from_agent, encode
 from protocol.handshake import NONCE_BYTES, agent_claim, center_claim
 from protocol.messages import PROTOCOL, Challenge, ContainerRef, ContainerReport, Hello, Inventory, Proof, Removed
+from protocol.spec import DesiredReplica
 
 T = TypeVar("T")
 
@@ -46,16 +48,19 @@ class Stock:
 
     def __init__(self) -> None:
         self._containers: list[ContainerReport] = []
+        self._held: list[DesiredReplica] = []
 
     def add(self, page: Inventory) -> Inventory | None:
         """The whole inventory when this was its last page."""
         self._containers.extend(page.containers)
-        if len(self._containers) > CONTAINERS_MAX:
+        self._held.extend(page.held)
+        if max(len(self._containers), len(self._held)) > CONTAINERS_MAX:
             raise Closed(1009, f"more than {CONTAINERS_MAX} containers")
         if not page.last:
             return None
-        whole = Inventory(containers=tuple(self._containers), engine_ok=page.engine_ok)
-        self._containers = []
+        held, containers = tuple(self._held), tuple(self._containers)
+        whole = Inventory(containers=containers, engine_ok=page.engine_ok, held=held)
+        self._containers, self._held = [], []
         return whole
 
 
@@ -70,7 +75,14 @@ async def prove(wire: Wire, cluster: Cluster, identity: Identity, turns: Turns) 
             nonce = secrets.token_hex(NONCE_BYTES)
             claim = center_claim(cluster.meta.cluster, hello.agent_id, hello.nonce, nonce)
             await wire.send(
-                encode(Challenge(cluster=cluster.meta.cluster, nonce=nonce, signature=identity.sign(claim)))
+                encode(
+                    Challenge(
+                        cluster=cluster.meta.cluster,
+                        nonce=nonce,
+                        signature=identity.sign(claim),
+                        recall=adoption.recalls(cluster.meta, hello),
+                    )
+                )
             )
             proof = await _first(wire, Proof)
     except TimeoutError:

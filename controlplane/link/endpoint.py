@@ -115,6 +115,7 @@ class Endpoint:
             hello=proved.hello,
             containers=stock.containers,
             engine_ok=stock.engine_ok,
+            held=stock.held,
             remote=remote,
         )
         try:

@@ -14,6 +14,10 @@ LOCK = "center.lock"
 IDENTITY = "identity.key"
 TAILS = "tails.db"
 """Last lines of containers; not part of the state."""
+KEYS = (IDENTITY,)
+"""Files that a backup holds beside the database: without them agents do not know the Center."""
+BACKUPS = "backups"
+"""Folder for copies made by the Center itself: on a schedule, and before a migration."""
 RINGS = "rings.db"
 """CPU and memory over time; not part of the state."""
 
@@ -51,7 +55,7 @@ def _make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = path.stat()
-        strangers = {p.name for p in path.iterdir()} - _OURS
+        strangers = {p.name for p in path.iterdir()} - _OURS - {BACKUPS}
     except OSError as error:
         raise StoreRefused(f"cannot use {path} as data folder: {error.strerror}") from error
     if stat.S_IMODE(status.st_mode) & 0o077 == 0:

@@ -3,18 +3,21 @@
 Looks first through a read-only connection, so that a file that is refused keeps every byte. Called by `database.py`.
 """
 
+import asyncio
+import logging
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 import aiosqlite
 
-from controlplane.store.folder import sync_folder
-from controlplane.store.store import StoreRefused
+from controlplane.store.backup import write_backup
+from controlplane.store.folder import BACKUPS, sync_folder
+from controlplane.store.store import StoreError, StoreRefused
 
 APPLICATION_ID = 0x726F7065
 """Marks the file as ours in SQLite's header: "rope"."""
@@ -31,6 +34,8 @@ _WRITER_PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 0",  # the writer checkpoints by itself, where an error is seen
     "PRAGMA temp_store = MEMORY",
 )
+
+_log = logging.getLogger(__name__)
 
 
 class Migration:
@@ -62,7 +67,7 @@ async def open_writer(path: Path) -> aiosqlite.Connection:
     Raises StoreRefused, with the file left as it was, when it is damaged, of a newer schema, or not ours.
     """
     if not _make(path):
-        await _check(path)
+        await check(path)
     writer = await aiosqlite.connect(path, isolation_level=None)
     try:
         mode = await _text(writer, "PRAGMA journal_mode = WAL")
@@ -120,7 +125,7 @@ def _read_only(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-async def _check(path: Path) -> None:
+async def check(path: Path) -> None:
     """Raise StoreRefused unless the file is a whole database of ours with a schema we know."""
     try:
         with path.open("rb") as file:
@@ -152,6 +157,8 @@ async def _check(path: Path) -> None:
 
 async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
     version = await _number(writer, "PRAGMA user_version")
+    if 0 < version < len(migrations()):
+        await asyncio.to_thread(_back_up, path, version)
     for step in migrations()[version:]:
         try:
             await writer.executescript(step.script)
@@ -160,6 +167,18 @@ async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
         reached = await _number(writer, "PRAGMA user_version")
         if reached != step.number:
             raise AssertionError(f"migration {step.name} set user_version {reached}")
+
+
+def _back_up(path: Path, version: int) -> None:
+    """Keep what is there before it is migrated: who has to go back to the former version restores it."""
+    folder = path.parent / BACKUPS
+    target = folder / f"schema-{version}-before-{len(migrations())}.tar.gz"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_backup(path.parent, target, path.stat().st_mtime, metadata.version("ropeteam"))
+    except (OSError, StoreError) as error:
+        raise StoreRefused(f"{path} is not migrated, as it cannot be backed up first: {error}") from error
+    _log.info("schema %d is kept in %s; migrating to %d", version, target, len(migrations()))
 
 
 async def _number(connection: aiosqlite.Connection, sql: str) -> int:

@@ -121,6 +121,11 @@ EVENTS_OF_PEOPLE = (
     " AND (:project = '' OR project = :project) AND (:node = '' OR node = :node) ORDER BY seq LIMIT :limit"
 )
 
+META = TABLES[Meta].load
+"""What a backup and a restore read and write of the rest: the cluster's own row, whose key is 1."""
+
+PUT_META = TABLES[Meta].put
+
 PUT_HASH = "INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 HASH = "SELECT value FROM secrets WHERE name = ?"

@@ -131,9 +131,10 @@ class PullMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionOpened(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides have proved their keys; the Center waits for the inventory."""
+    """Both sides have proved their keys; the Center waits for the inventory; with `recall`, for what was desired, too."""
 
     session: int
+    recall: bool = False
 
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True):

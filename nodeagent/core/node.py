@@ -236,10 +236,12 @@ class NodeState:
 
     def _session(self, event: SessionOpened | SessionClosed | Received, now: Now) -> None:
         match event:
-            case SessionOpened(session=session):
+            case SessionOpened(session=session, recall=recall):
                 self._authority.new_session()
                 self._asked = None
-                self.voice.greet(session, self._out, now.wall, engine_ok=self.engine_ok)
+                state = self._authority.state
+                held = state.replicas if recall and state is not None and not self.removed else ()
+                self.voice.greet(session, self._out, now.wall, engine_ok=self.engine_ok, held=held)
             case SessionClosed(session=session):
                 if self.voice.hang_up(session):
                     self._asked = None

@@ -14,6 +14,7 @@ from nodeagent.core.replica import FOREVER, Assignment
 from nodeagent.core.reports import Reports, aged, beat_of, report_of, up_seconds
 from protocol.codec import pages
 from protocol.messages import ContainerBeat, ContainerRef, ContainerReport, FromAgent, Inventory, Observed
+from protocol.spec import DesiredReplica
 
 COALESCE_S = 0.05
 """Changes within so many seconds of the last burst share a frame."""
@@ -41,9 +42,21 @@ class Voice:
         """The engine did not answer since the last inventory of this session: another is due when it does."""
         self._spoke_at = -FOREVER
 
-    def greet(self, session: int, out: list[Action], wall: float, *, engine_ok: bool) -> None:
-        """A session is authenticated: send what there is. Nothing else goes out before `welcomed`."""
+    def greet(
+        self,
+        session: int,
+        out: list[Action],
+        wall: float,
+        *,
+        engine_ok: bool,
+        held: tuple[DesiredReplica, ...] = (),
+    ) -> None:
+        """A session is authenticated: send what there is. Nothing else goes out before `welcomed`. `held`: what was
+        desired last, for a Center that asks for it.
+        """
         self.session, self.open, self._seq = session, False, 0
+        for page, _ in pages(held) if held else ():
+            out.append(Send(session=session, message=Inventory(containers=(), held=tuple(page), last=False)))
         self.inventory(out, wall, engine_ok=engine_ok)
 
     def welcomed(self) -> None:
