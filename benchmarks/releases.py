@@ -138,19 +138,24 @@ class Ours:
 
 
 class Swarm:
-    """Docker Swarm, as its users would set it."""
+    """Docker Swarm, as its users would set it. `named`: its copies have a network on which others know them by name,
+    as ours have, and as `docker stack deploy` gives them; else they sit on the engines' default bridge.
+    """
 
     label = f"{swarm.LABEL}={CODE}"
 
-    def __init__(self, there: Ground) -> None:
+    def __init__(self, there: Ground, *, named: bool = False) -> None:
         self._swarm = there.swarm
         self._until = there.until
+        self._named = named
+        self._network = ""
 
     def up(self, count: int, order: Order, check: Check) -> None:
         """Order the service."""
         container = {"Healthcheck": check.engine(), "StopGracePeriod": GRACE_S * 10**9}
         update = {"Parallelism": 1, "Delay": 0, "Monitor": 0, "FailureAction": "rollback", "Order": order}
-        self._swarm.create(CODE, IMAGES[0], count, container, update)
+        self._network = self._swarm.add_network(CODE) if self._named else ""
+        self._swarm.create(CODE, IMAGES[0], count, container, update, self._network)
 
     def update(self, image: str) -> None:
         """Order another image."""
@@ -165,8 +170,10 @@ class Swarm:
         self._until(lambda: not self._swarm.updating(CODE), "Swarm is through with its update")
 
     def down(self) -> None:
-        """Remove the service."""
+        """Remove the service, and its network."""
         self._swarm.remove(CODE)
+        if self._network:
+            self._swarm.remove_network(self._network)
 
 
 class ByHand:
@@ -267,14 +274,24 @@ def _noted(done: Row, taken: Taken) -> Row:
 
 
 def _scales(there: Ground, rounds: int) -> Iterator[Row]:
-    hand, ours, docker = [], [], []
+    hand, ours, docker, named = [], [], [], []
     for _ in range(rounds):
         hand.append(_scale(there, ByHand(there.hosts)))
         ours.append(_scale(there, Ours(there)))
         docker.append(_scale(there, Swarm(there)))
+        named.append(_scale(there, Swarm(there, named=True)))
     for at, until in enumerate(("all run", "all healthy")):
         what = f"scale {SCALE[0]} to {SCALE[1]} on 3 engines, {until}"
         yield from map(_told, compared(what, *([both[at] for both in figures] for figures in (ours, hand, docker))))
+        yield _told(
+            row(
+                f"{what}, Docker Swarm with a network of names as `docker stack deploy` makes it",
+                [both[at] for both in named],
+                "s",
+                beside=[both[at] for both in ours],
+                reference="Ropeteam",
+            )
+        )
 
 
 def compared(what: str, ours: list[float], hand: list[float], docker: list[float]) -> list[Row]:

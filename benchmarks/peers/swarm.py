@@ -35,21 +35,33 @@ class Swarm:
         replicas: int,
         container: Mapping[str, object] | None = None,
         update: Mapping[str, object] | None = None,
+        network: str = "",
     ) -> None:
         """Order a service: each task with a port of its host. `container`: more of its specification; `update`: its
-        `UpdateConfig`, both in the API's words.
+        `UpdateConfig`, both in the API's words; `network`: see `add_network`.
         """
+        networks = [{"Target": network}] if network else []
         body = {
             "Name": name,
             "TaskTemplate": {
                 "ContainerSpec": {"Image": image, **(container or {})},
                 "RestartPolicy": {"Condition": "any"},
+                "Networks": networks,
             },
             "UpdateConfig": update,
             "Mode": {"Replicated": {"Replicas": replicas}},
             "EndpointSpec": {"Ports": [{"Protocol": "tcp", "TargetPort": 8080, "PublishMode": "host"}]},
         }
         self._manager.engine.call("POST", "/services/create", body)
+
+    def add_network(self, name: str) -> str:
+        """A network on which services know each other by name, as `docker stack deploy` makes one; gives its id."""
+        made = self._manager.engine.call("POST", "/networks/create", {"Name": name, "Driver": "overlay"})
+        return str(json.loads(made)["Id"])
+
+    def remove_network(self, network: str) -> None:
+        """Order its end."""
+        self._manager.engine.call("DELETE", f"/networks/{network}")
 
     def update(self, name: str, *, image: str = "", replicas: int = 0) -> None:
         """Order another image, or another number, and leave the rest as it is."""
