@@ -13,33 +13,37 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 
+import msgspec
 import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from controlplane import garbage
 from controlplane.controller.clock import SystemClock
-from controlplane.controller.loop import Controller
-from controlplane.core import adoption, clamp, detector
+from controlplane.controller.feed import COMMITS_MAX
+from controlplane.controller.loop import INBOX_MAX, Controller
+from controlplane.core import center as rules
+from controlplane.core import clamp, detector
 from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
 from controlplane.link.hub import Hub
+from controlplane.link.outbox import CONTROL_MAX
 from controlplane.link.registration import Registration
 from controlplane.link.relay import Relay
-from controlplane.link.sampling import sample
 from controlplane.link.upgrade import agents_first
 from controlplane.listener import BACKLOG
+from controlplane.measures import Measures, QueueFigures
 from controlplane.settings import Settings, netloc
 from controlplane.store.database import open_database
 from controlplane.store.folder import locked_folder
 from controlplane.store.identity import Identity, open_identity
-from controlplane.store.rings import Rings
 from controlplane.store.store import Store
-from controlplane.store.tails import Tails
+from controlplane.store.tails import PENDING_MAX, Tails
 from controlplane.web import door
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.health import Pulse
+from controlplane.web.metrics_durations import Durations
 from controlplane.web.routes import application, page_routes, routes
 from protocol.codec import FRAME_MAX
 from protocol.handshake import secret_hash
@@ -68,13 +72,31 @@ class Center:
         self.identity = identity
         self.clock = SystemClock()
         self.hub = Hub(self.clock.now)
-        self.controller = Controller(cluster, store, self.hub, self.clock)
+        self.measures = Measures()
+        self.controller = Controller(
+            cluster,
+            store,
+            self.hub,
+            self.clock,
+            handle=self.measures.timed(rules.handle),
+            took=self.measures.commit.observe,
+        )
+        self.durations = Durations(self.measures, cluster)
         self.tails = Tails(settings.data)
-        self.rings = Rings(settings.data)
         self.relay = Relay(self.clock.now, self._keep_tail)
         self.pulse = Pulse()
         self.token = token
         """The admin token, when it was made just now; else ""."""
+
+    def queues(self) -> tuple[QueueFigures, ...]:
+        """Every queue that has a limit; of those there are many of, the longest."""
+        feed = self.controller.feed
+        return (
+            QueueFigures(name="inbox", length=self.controller.status.waiting, limit=INBOX_MAX),
+            QueueFigures(name="feed", length=feed.longest, limit=COMMITS_MAX, dropped=feed.dropped),
+            QueueFigures(name="agent", length=self.hub.longest(), limit=CONTROL_MAX, dropped=self.hub.choked),
+            QueueFigures(name="tails", length=self.tails.waiting, limit=PENDING_MAX, dropped=self.tails.dropped),
+        )
 
     def _keep_tail(self, node: str, tail: Tail) -> None:
         """Keep last lines of a copy that the node has; of one that is forgotten already only if it had it."""
@@ -123,11 +145,8 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),
             tasks.create_task(center.pulse.run(), name="pulse"),
+            tasks.create_task(center.durations.run(center.controller.feed), name="durations"),
             tasks.create_task(center.tails.run(), name="tails"),
-            tasks.create_task(center.rings.run(), name="rings"),
-            tasks.create_task(
-                sample(center.controller.cluster, center.hub.figures, center.rings, center.clock.now), name="sampling"
-            ),
             tasks.create_task(dashboard.run(), name="dashboard"),
             tasks.create_task(endpoint.run(), name="agents"),
         ]
@@ -150,7 +169,6 @@ async def _door(center: Center, url: str) -> door.Door:
         figures=center.hub,
         relay=center.relay,
         tails=center.tails,
-        rings=center.rings,
         journal=center.store,
         feed=center.controller.feed,
         settings=door.Settings(
@@ -158,10 +176,15 @@ async def _door(center: Center, url: str) -> door.Door:
             admin_token_hash=await center.store.admin_token_hash(),
             fingerprint=center.identity.fingerprint,
             version=metadata.version("ropeteam"),
+            image=center.settings.image,
+            metrics_replicas=center.settings.metrics_replicas,
         ),
         now=center.clock.now,
         faults=center.controller.faults,
         lag_s=center.pulse.lag_s,
+        status=lambda: center.controller.status,
+        queues=center.queues,
+        measures=center.measures,
     )
 
 
@@ -172,7 +195,7 @@ async def _meta(store: Store, meta: Meta | None, *, restored: bool) -> Meta:
     if meta is None:
         meta = Meta(cluster=secrets.token_hex(CLUSTER_BYTES))
     else:
-        meta = adoption.begun(meta)
+        meta = msgspec.structs.replace(meta, incarnation=meta.incarnation + 1)
         _log.warning("restored from a backup: incarnation %d", meta.incarnation)
     await store.commit(Changes(puts=[meta]))
     return meta

@@ -5,6 +5,7 @@ A flag wins over its variable. Secrets come by variable, never by flag: flags ar
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +18,10 @@ LISTEN = "127.0.0.1:8080"
 TOKEN_MIN = 16
 """Characters of an admin token chosen by the operator."""
 
+METRICS_REPLICAS = 2000
+METRICS_REPLICAS_MAX = 100_000
+
+_IMAGE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._:/@-]{0,254})?")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -36,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     restored: bool = False
     """The data come from a backup: raise the incarnation, so that agents obey them."""
     admin_token: str = ""
+    image: str = ""
+    """The image that agents of this release run from, as other machines reach it; "" = the Center runs from none."""
+    metrics_replicas: int = METRICS_REPLICAS
+    """Replicas that get series of their own in `/metrics`; 0 = none."""
 
     @property
     def plain_url(self) -> str:
@@ -59,7 +68,13 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--listen", metavar="HOST:PORT", help=f"default {LISTEN} [ROPE_LISTEN]")
     parser.add_argument("--public-url", metavar="URL", help="how browsers and agents reach it [ROPE_PUBLIC_URL]")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond loopback [ROPE_INSECURE]")
+    parser.add_argument("--image", metavar="REF", help="agent's image that join lines name [ROPE_IMAGE]")
     parser.add_argument("--restored", action="store_true", help="once, after the data were restored from a backup")
+    parser.add_argument(
+        "--metrics-replicas",
+        metavar="N",
+        help=f"replicas named in /metrics, 0 = none; default {METRICS_REPLICAS} [ROPE_METRICS_REPLICAS]",
+    )
     given = parser.parse_args(arguments)
     data = given.data or environment.get("ROPE_DATA", "")
     if not data:
@@ -73,6 +88,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         insecure=given.insecure or _flag("ROPE_INSECURE", environment),
         restored=given.restored,
         admin_token=environment.get("ROPE_ADMIN_TOKEN", "").strip(),
+        image=_image(given.image or environment.get("ROPE_IMAGE", "")),
+        metrics_replicas=_count(given.metrics_replicas or environment.get("ROPE_METRICS_REPLICAS", "")),
     )
     _check(settings)
     return settings
@@ -120,11 +137,26 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _image(text: str) -> str:
+    """It stands in a line for a shell; Docker itself knows best whether it is a reference."""
+    if not _IMAGE.fullmatch(text):
+        raise SettingsError(f"--image {text[:80]!r}: the form is registry.example:5000/ropeteam:1.0")
+    return text
+
+
 def _flag(name: str, environment: Mapping[str, str]) -> bool:
     text = environment.get(name, "").strip().lower()
     if text not in _TRUE | _FALSE:
         raise SettingsError(f"{name}={text}: 1 or 0 is due")
     return text in _TRUE
+
+
+def _count(text: str) -> int:
+    if not text:
+        return METRICS_REPLICAS
+    if not (text.isascii() and text.isdigit()) or int(text) > METRICS_REPLICAS_MAX:
+        raise SettingsError(f"--metrics-replicas {text}: a number from 0 to {METRICS_REPLICAS_MAX} is due")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -22,6 +22,8 @@ class Subscription:
         self._max = commits_max
         self._missed = False
         self._woken = asyncio.Event()
+        self.dropped = 0
+        """Commits that it did not get, since it began."""
 
     async def next(self) -> Changes | None:
         """The next commit; None when some were skipped: look at everything again. For one reader."""
@@ -36,10 +38,16 @@ class Subscription:
     def put(self, changes: Changes) -> None:
         """Queue a commit. Called by the feed."""
         if len(self._commits) >= self._max:
+            self.dropped += len(self._commits)
             self._commits.clear()
             self._missed = True
         self._commits.append(changes)
         self._woken.set()
+
+    @property
+    def waiting(self) -> int:
+        """Commits that wait."""
+        return len(self._commits)
 
 
 class Feed:
@@ -47,6 +55,8 @@ class Feed:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._dropped = 0
+        """Of subscribers that have left."""
 
     @contextmanager
     def subscribe(self, commits_max: int = COMMITS_MAX) -> Iterator[Subscription]:
@@ -57,11 +67,22 @@ class Feed:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+            self._dropped += subscription.dropped
 
     def publish(self, changes: Changes) -> None:
         """Tell everyone. `changes` were committed and applied, and are not changed any more."""
         for subscription in self._subscriptions:
             subscription.put(changes)
+
+    @property
+    def longest(self) -> int:
+        """Commits that wait for the slowest subscriber."""
+        return max((s.waiting for s in self._subscriptions), default=0)
+
+    @property
+    def dropped(self) -> int:
+        """Commits that subscribers did not get, since the start."""
+        return self._dropped + sum(s.dropped for s in self._subscriptions)
 
     def __len__(self) -> int:
         return len(self._subscriptions)

@@ -68,6 +68,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Time between the last two ticks; 0.25 s when all is well."""
 
 
+def _unmeasured(seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class _Asked(NamedTuple):
     command: Command
     reply: "asyncio.Future[Any]"
@@ -83,7 +87,9 @@ class Controller:
         dispatcher: Dispatcher,
         clock: Clock,
         handle: Callable[[Cluster, Fact | Command, Now], Outcome] = center.handle,
+        took: Callable[[float], object] = _unmeasured,
     ) -> None:
+        """`took`: told how long each commit took, seconds."""
         self._cluster = cluster
         self._ahead = _copy(cluster)
         """The cluster with what was decided but is not durable yet; nobody else sees it."""
@@ -92,6 +98,7 @@ class Controller:
         self._dispatcher = dispatcher
         self._clock = clock
         self._handle = handle
+        self._took = took
         self._inbox: asyncio.Queue[Fact | _Asked] = asyncio.Queue(INBOX_MAX)
         self._ended = False
         self._tick_at = clock.now().mono + TICK_S
@@ -210,7 +217,9 @@ class Controller:
                 await asyncio.sleep(0)  # a long round must not keep the sockets waiting
             stored = [r.changes for r in results if isinstance(r, Outcome) and r.changes.stored]
             if stored:
+                began_s = self._clock.uptime_s()
                 await self._store.commit(*stored)
+                self._took(self._clock.uptime_s() - began_s)
                 self._commits += 1
         except StoreBroken:
             _answer_all(waiting, _stopping())

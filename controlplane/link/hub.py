@@ -15,7 +15,7 @@ from controlplane.core.detector import SUSPECT_S, Sighting
 from controlplane.core.fact import NodeUsage
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
-from controlplane.link.session import Session
+from controlplane.link.session import CHOKED, Session
 from protocol.messages import ComeBack, Heartbeat, Relist
 
 MIB = 1024 * 1024
@@ -92,6 +92,8 @@ class Hub:
         self._unsound: set[str] = set()
         """Nodes whose last heartbeat spoke of an engine that is down or of a full disk."""
         self._quiet = asyncio.Event()
+        self.choked = 0
+        """Sessions ended because their agent did not read what it was sent, since the start."""
 
     # -- sessions ---------------------------------------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ class Hub:
     def leave(self, session: Session) -> None:
         """The session's socket is closed. Changes nothing when a newer session is open."""
         rope = self._ropes.get(session.node)
+        self.choked += session.closed is not None and session.closed.code == CHOKED
         if rope is not None and rope.session is session:
             rope.session = None
             rope.aborted = not session.clean
@@ -181,6 +184,10 @@ class Hub:
     def sessions(self) -> int:
         """Open sessions."""
         return sum(rope.session is not None for rope in self._ropes.values())
+
+    def longest(self) -> int:
+        """Control messages that wait for the slowest agent."""
+        return max((rope.session.outbox.waiting for rope in self._ropes.values() if rope.session), default=0)
 
     # -- Dispatcher -------------------------------------------------------------------------------------------------
 

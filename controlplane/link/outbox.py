@@ -70,6 +70,11 @@ class Outbox:
         """Finished, and all is taken."""
         return self._finished and not self._control
 
+    @property
+    def waiting(self) -> int:
+        """Control messages that wait."""
+        return len(self._control)
+
     def take(self) -> bytes | None:
         """The next frame to send; None when nothing waits."""
         while self._control:

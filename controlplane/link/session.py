@@ -14,6 +14,9 @@ from protocol.codec import FRAME_MAX, encode, pages
 from protocol.messages import PROTOCOL, Desired, DesiredDelta, FromCenter, Leaving
 from protocol.spec import DesiredReplica
 
+CHOKED = 1013
+"""Close code of a session whose outbox was full."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -115,7 +118,7 @@ class Session:
             self._choke()
 
     def _choke(self) -> None:
-        self.end(1013, "the agent does not read what it is sent")
+        self.end(CHOKED, "the agent does not read what it is sent")
 
 
 def _full_frames(full: SendFull, seq: int) -> Iterator[bytes]:

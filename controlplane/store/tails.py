@@ -76,6 +76,8 @@ class Tails:
         self._path = folder / TAILS
         self._all_bytes = all_bytes
         self._pending: _Pending = {}
+        self.dropped = 0
+        """Tails that found no place, since the start."""
         self._lock = Lock()
         """One thread at a time has the file."""
         self._database: sqlite3.Connection | None = None
@@ -89,10 +91,16 @@ class Tails:
         target = tail.target
         key = (target.project, target.service, target.replica, target.epoch)
         if key not in self._pending and len(self._pending) >= PENDING_MAX:
+            self.dropped += 1
             return
         owner, lines, _, fresh = self._pending.get(key, (node, b"", False, False))
         if owner == node:
             self._pending[key] = (node, _joined(lines, tail.lines), tail.ended, new or fresh)
+
+    @property
+    def waiting(self) -> int:
+        """Copies whose lines wait to be written."""
+        return len(self._pending)
 
     async def run(self) -> None:
         """Write now and then, until cancelled; then once more."""

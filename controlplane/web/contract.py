@@ -32,12 +32,11 @@ from protocol.api import (
     RollbackRequest,
     ScaleRequest,
     TaskView,
-    UsageHistory,
-    UsageRange,
     WhoAnswer,
 )
 from protocol.messages import TaskState
 from protocol.names import LABEL_VALUE_MAX, NODE, PROJECT
+from protocol.targets import TargetView
 
 Schema = Mapping[str, Any]
 
@@ -98,12 +97,6 @@ _STRATEGY = _query(
     "for services that name none in the file",
     type="string",
     enum=["least_loaded", "labels", "affinity"],
-)
-_RANGE = _query(
-    "range",
-    "1h: the last hour at 10 s, the default; 7d: the last seven days at 5 min",
-    type="string",
-    enum=list(get_args(UsageRange)),
 )
 _OF_PROJECT = _query("project", "only of this project", type="string", pattern=f"^{PROJECT.pattern}$")
 _OF_NODE = _query("node", "only of this node", type="string", pattern=f"^{NODE.pattern}$")
@@ -244,17 +237,6 @@ def _projects() -> dict[str, Operation]:
     }
 
 
-def _usage() -> dict[str, Operation]:
-    def over_time(summary: str, tag: str, which: Parameter) -> Operation:
-        given: dict[str, Any] = {"answers": {200: UsageHistory}, "parameters": (which, _RANGE)}
-        return Operation(summary=summary, tag=tag, errors=("not_found",), **given)
-
-    return {
-        "GET /api/v1/nodes/{name}/usage": over_time("CPU and memory of a node over time", "nodes", NAME),
-        "GET /api/v1/projects/{code}/usage": over_time("CPU and memory of its copies over time", "projects", CODE),
-    }
-
-
 def _records() -> dict[str, Operation]:
     before = _query("before", "only those before this number", **_NUMBER)
     state = _query("state", "only tasks in this state", type="string", enum=list(get_args(TaskState)))
@@ -315,12 +297,17 @@ def _about() -> dict[str, Operation]:
     return {
         "GET /healthz": openly("Is it serving?", Health),
         "GET /readyz": openly("Can it make changes?", Ready, errors=("unavailable",)),
-        "GET /metrics": openly("Figures for Prometheus", str, "text/plain"),
+        "GET /metrics": openly("Figures for Prometheus; of nodes and replicas only with the token", str, "text/plain"),
+        "GET /api/v1/prometheus/targets": Operation(
+            summary="Announced copies of services with x-rope.metrics, for Prometheus's HTTP service discovery",
+            tag="about",
+            answers={200: list[TargetView]},
+        ),
         "GET /api/v1/openapi.json": openly("This document", dict[str, Any]),
         "GET /api/v1/whoami": Operation(summary="Who asks, and of what", tag="about", answers={200: WhoAnswer}),
         "GET /api/v1/docs": openly("This document as a page", str, "text/html"),
     }
 
 
-OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_projects(), **_usage(), **_records()}
+OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_projects(), **_records()}
 """`METHOD path` -> what it takes and answers."""

@@ -3,19 +3,19 @@
 `link` is a neighbour that `web` must not import, so its figures come in through `FigureTable`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
 
+from controlplane.controller.loop import Status
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import Command
 from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
-from controlplane.store.ring_file import Subject
-from controlplane.store.rings import Series
+from controlplane.measures import Measures, QueueFigures
 from controlplane.store.tails import Copy
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
@@ -97,6 +97,9 @@ class Relay(Protocol):
     ) -> Stream:
         """See `protocol.streams.OpenExec`. `size`: columns and rows."""
 
+    def open_streams(self) -> int:
+        """Streams that are open now."""
+
 
 class TailTable(Protocol):
     """Last lines of containers that the Center keeps."""
@@ -106,22 +109,6 @@ class TailTable(Protocol):
 
     async def lines(self, replica: ReplicaId, epoch: int) -> bytes:
         """The lines kept of one copy."""
-
-
-class RingTable(Protocol):
-    """CPU and memory of nodes and projects over time."""
-
-    newest: int
-    """Number of the step of 10 s that was filled last."""
-
-    def hour(self, subject: Subject, wall: float) -> Series:
-        """The last hour until `wall`, at 10 s."""
-
-    async def week(self, subject: Subject, wall: float) -> Series:
-        """The last seven days until `wall`, at 5 min."""
-
-    async def outline(self, subjects: Sequence[Subject]) -> Mapping[Subject, tuple[float | None, ...]]:
-        """CPU of each in the last hour, in 20 means."""
 
 
 class Journal(Protocol):
@@ -156,6 +143,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     """Of the Center's identity key, for join tokens."""
     version: str = ""
+    image: str = ""
+    """The image that agents of this release run from; "" = the Center runs from none."""
+    metrics_replicas: int = 2000
+    """Replicas that get series of their own in `/metrics`; 0 = none."""
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +156,6 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     figures: FigureTable
     relay: Relay
     tails: TailTable
-    rings: RingTable
     journal: Journal
     feed: Feed
     settings: Settings
@@ -174,3 +164,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     """Why the Center cannot do its work now, in sentences; empty = it can."""
     lag_s: Callable[[], float]
     """How late the event loop was at worst lately, seconds."""
+    status: Callable[[], Status]
+    """How the one writer is."""
+    queues: Callable[[], Sequence[QueueFigures]]
+    """Every queue that has a limit, for `/metrics`."""
+    measures: Measures
+    """How long things took."""

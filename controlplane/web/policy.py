@@ -35,6 +35,12 @@ def anyone(who: Who) -> None:
     """Open to all: nothing but health and counts."""
 
 
+def anyone_truly(who: Who) -> None:
+    """Open to all, but who shows a token must be who it says: else a wrong one would only look like few figures."""
+    if who.wrong:
+        admin(who)
+
+
 def admin(who: Who) -> None:
     """Only with the admin token."""
     if who == ADMIN:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import deployments, figures, health, nodes, projects, records, reference, tokens
+from controlplane.web import deployments, figures, health, metrics, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -31,7 +31,7 @@ from controlplane.web.logpage import LogPages
 from controlplane.web.multiplex import Multiplex
 from controlplane.web.pages import Pages
 from controlplane.web.pagestream import PageStreams
-from controlplane.web.policy import NOBODY, Policy, admin, anyone, check_origin, identify
+from controlplane.web.policy import NOBODY, Policy, admin, anyone, anyone_truly, check_origin, identify
 from controlplane.web.rate import RateLimit
 from controlplane.web.reference import Reference
 from controlplane.web.stream import Streams
@@ -73,7 +73,7 @@ class Socket(NamedTuple):
 TABLE: Sequence[Row | Socket] = (
     Row("GET", "/healthz", anyone, health.healthz),
     Row("GET", "/readyz", anyone, health.readyz),
-    Row("GET", "/metrics", anyone, health.metrics),
+    Row("GET", "/metrics", anyone_truly, metrics.metrics),
     Row("GET", "/api/v1/openapi.json", anyone, reference.openapi),
     Row("GET", "/api/v1/whoami", admin, reference.whoami),
     Row("GET", "/api/v1/nodes", admin, nodes.nodes),
@@ -112,6 +112,7 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/api/v1/tasks", admin, records.tasks),
     Row("GET", "/api/v1/events", admin, records.events),
     Row("GET", "/api/v1/audit", admin, records.audit),
+    Row("GET", "/api/v1/prometheus/targets", admin, metrics.targets),
     Socket("/api/v1/stream", admin),
 )
 

@@ -15,6 +15,7 @@ def test_flags_win_over_variables_and_defaults_are_safe() -> None:
         "ROPE_PUBLIC_URL": "https://rope.example.com/",
         "ROPE_INSECURE": "1",
         "ROPE_ADMIN_TOKEN": "0123456789abcdef",
+        "ROPE_METRICS_REPLICAS": "0",
     }
     found = read_settings([], variables)
     assert found == Settings(
@@ -24,6 +25,7 @@ def test_flags_win_over_variables_and_defaults_are_safe() -> None:
         public_url="https://rope.example.com",
         insecure=True,
         admin_token="0123456789abcdef",
+        metrics_replicas=0,
     )
     flags = ["--data", "/f", "--listen", "[::1]:0", "--public-url", "http://10.0.0.5:8080"]
     found = read_settings(flags, variables)
@@ -56,6 +58,8 @@ def test_plain_http_beyond_loopback_needs_a_word(host: str) -> None:
         (["--data", "/d"], {"ROPE_INSECURE": "maybe"}, "ROPE_INSECURE=maybe"),
         (["--data", "/d"], {"ROPE_ADMIN_TOKEN": "short"}, "at least 16"),
         (["--data"], {}, "expected one argument"),
+        (["--data", "/d", "--metrics-replicas", "all"], {}, "--metrics-replicas all: a number from 0"),
+        (["--data", "/d", "--metrics-replicas", "100001"], {}, "to 100000 is due"),
     ],
 )
 def test_what_cannot_be_is_explained(arguments: list[str], variables: dict[str, str], message: str) -> None:

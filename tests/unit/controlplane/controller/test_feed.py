@@ -47,3 +47,15 @@ async def test_who_left_costs_nothing() -> None:
         assert len(feed) == 1
     feed.publish(commit(1))
     assert len(feed) == 0
+
+
+async def test_what_waits_and_what_was_dropped_is_counted() -> None:
+    feed = Feed()
+    with feed.subscribe(commits_max=3) as slow:
+        for number in range(3):
+            feed.publish(commit(number))
+        assert (feed.longest, feed.dropped) == (3, 0)
+        feed.publish(commit(3))
+        assert (feed.longest, feed.dropped) == (1, 3)
+        assert slow.waiting == 1
+    assert (feed.longest, feed.dropped) == (0, 3), "what is over still counts"

@@ -231,3 +231,15 @@ async def test_dismissal_waits_until_all_are_gone(bench: Bench) -> None:
 async def test_dismissal_of_nobody_is_quick(bench: Bench) -> None:
     async with asyncio.timeout(1):
         await bench.hub.dismiss()
+
+
+async def test_the_longest_outbox_and_agents_that_do_not_read_are_counted(bench: Bench) -> None:
+    quick, slow = bench.session(node="quick"), bench.session(node="slow")
+    quick.send(Relist())
+    assert (bench.hub.longest(), bench.hub.choked) == (1, 0)
+    while ended(slow) is None:
+        slow.send(Relist())
+    assert bench.hub.longest() == 1024
+    bench.hub.leave(slow)
+    bench.hub.leave(quick)
+    assert (bench.hub.longest(), bench.hub.choked) == (0, 1)

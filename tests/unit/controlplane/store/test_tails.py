@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from controlplane.store.folder import TAILS
-from controlplane.store.tails import COPIES_MAX, COPY_BYTES, Tails
+from controlplane.store.tails import COPIES_MAX, COPY_BYTES, PENDING_MAX, Tails
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
 from protocol.streams import Tail
@@ -90,3 +90,10 @@ async def test_a_copy_that_nobody_knows_begins_no_lines_but_ends_them(tmp_path: 
     await tails.copies("shop")
     tails.keep("node-1", tail(line(2), epoch=5, ended=True), new=False)
     assert await tails.lines(WEB, 5) == line(1) + line(2)
+
+
+async def test_tails_beyond_what_may_wait_are_counted(tmp_path: Path) -> None:
+    tails = Tails(tmp_path)
+    for replica in range(1, PENDING_MAX + 3):
+        tails.keep("node-1", tail(line(1), replica=replica))
+    assert (tails.waiting, tails.dropped) == (PENDING_MAX, 2)

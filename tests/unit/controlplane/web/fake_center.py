@@ -7,17 +7,18 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from controlplane.controller.loop import Status
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import Command
 from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
+from controlplane.measures import Measures, QueueFigures
 from controlplane.web.door import Door, Settings
 from controlplane.web.routes import application, routes
 from protocol.handshake import secret_hash
 from tests.unit.controlplane.sample_cluster import NOW, shop
 from tests.unit.controlplane.web.fake_relay import FakeRelay, FakeTails
-from tests.unit.controlplane.web.fake_rings import FakeRings
 
 TOKEN = "correct-horse"
 URL = "http://10.0.0.9:8080"
@@ -50,9 +51,10 @@ class FakeCenter:
         self.faults: list[str] = []
         self.relay = FakeRelay()
         self.tails = FakeTails()
-        self.rings = FakeRings()
         self.public_url = URL
         self.wall = NOW.wall
+        self.measures = Measures()
+        self.metrics_replicas = 2000
 
     async def ask(self, command: Command) -> Any:
         """Note the command, answer as told."""
@@ -93,15 +95,23 @@ class FakeCenter:
             figures=self,
             relay=self.relay,
             tails=self.tails,
-            rings=self.rings,
             journal=self,
             feed=self,
             settings=Settings(
-                public_url=self.public_url, admin_token_hash=secret_hash(TOKEN), fingerprint="f" * 64, version="0"
+                public_url=self.public_url,
+                admin_token_hash=secret_hash(TOKEN),
+                fingerprint="f" * 64,
+                version="0",
+                metrics_replicas=self.metrics_replicas,
             ),
             now=lambda: Now(NOW.mono, self.wall),
             faults=lambda: self.faults,
             lag_s=lambda: 0.004,
+            status=lambda: Status(
+                running=True, store_full=False, decisions=7, commits=3, faults=1, waiting=2, gap_s=0.25
+            ),
+            queues=lambda: [QueueFigures(name="inbox", length=2, limit=4096, dropped=5)],
+            measures=self.measures,
         )
 
     def client(self, **headers: str) -> TestClient:

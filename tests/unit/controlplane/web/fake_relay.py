@@ -48,6 +48,10 @@ class FakeRelay:
         self.streams: list[FakeStream] = []
         self.away: set[str] = set()
 
+    def open_streams(self) -> int:
+        """All that were opened."""
+        return len(self.streams)
+
     def logs(self, node: str, target: ContainerRef, reader: Reader, **how: object) -> FakeStream:
         """See `Relay.logs`."""
         return self._open(FakeStream(node, target, reader, **how))
