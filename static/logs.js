@@ -5,10 +5,11 @@ import {Talk} from "./talk.js";
 
 const LINES_MAX = 5000;   // on the page; older ones are dropped, and it is said
 const HELD_MAX = 5000;    // kept while paused; then nothing more is asked for, and the rest waits where it is
-const CREDIT = 32768;     // bytes that each source may be ahead
+const CREDIT = 65536;     // bytes that each source may be ahead
 const FLUSH_MS = 100;
 const WHO_MAX = 40;       // replicas that can be hidden by a button
 const COLOURS = 8;
+const FROM_MAX = 36;      // characters of replica and node
 const SAVE_MAX = 32 * 1024 * 1024;
 const OVERLAP_MS = 10000; // comes again after a break
 
@@ -18,7 +19,7 @@ const skew = Number(words.now) - Date.now(); // the Center's clock against this 
 const scope = {type: "logs", project: words.project, service: words.service, replica: Number(words.replica), credit: CREDIT};
 
 let sources = new Sources();
-let lines = [], held = [], told = "", dropped = 0, paused = false, wanted = "", sifted = 0, subscription = 0;
+let lines = [], held = [], told = "", dropped = 0, widest = 0, paused = false, wanted = "", sifted = 0, subscription = 0;
 const replicas = new Map(); // name -> {colour, hidden, button}
 
 // -- what is asked -----------------------------------------------------------------------------------------------------
@@ -75,6 +76,8 @@ function replica(source) {
   for (const c of source.service) sum = (sum * 31 + c.charCodeAt(0)) % 997;
   const made = {colour: `r${(sum + source.replica) % COLOURS}`, hidden: false};
   replicas.set(source.name, made);
+  widest = Math.max(widest, Math.min(FROM_MAX, source.name.length + 1 + source.node.length));
+  list.style.setProperty("--who", `${widest}ch`); // one width for all lines
   if (replicas.size > WHO_MAX) return;
   const button = made.button = document.createElement("button");
   button.className = made.colour;
@@ -104,11 +107,13 @@ function span(text, style) {
 
 function drawn(line) {
   const row = line.row = document.createElement("div");
-  const who = span(line.source.name, `from ${replicas.get(line.source.name)?.colour ?? "r0"}`);
+  const who = span(line.source.name, `from ${replicas.get(line.source.name)?.colour ?? "r0"}`), node = document.createElement("i");
+  node.textContent = ` ${line.source.node}`;
+  who.append(node);
   row.className = line.note ? "note" : line.stderr ? "stderr" : "";
   row.title = `${line.source.name} #${line.source.epoch} · ${line.source.node}${line.at > "1" ? ` · ${line.at}Z` : ""}${line.stderr ? ` · ${words.stderr}` : ""}`;
   line.said = span("", "said");
-  line.parts = line.note ? [{text: `${line.source.node}: ${line.text}`, style: ""}] : parts(line.text);
+  line.parts = line.note ? [{text: line.text, style: ""}] : parts(line.text);
   line.lower = line.parts.map(p => p.text).join("").toLowerCase();
   row.append(span(clock(line.at), "at"), who, line.said);
   fill(line);
@@ -195,7 +200,7 @@ const put = (element, text) => { if (element.textContent !== text) element.textC
 
 function pause(on) {
   paused = on;
-  $("follow").classList.toggle("primary", !on);
+  $("follow").classList.toggle("primary", on);
   box.dataset.uiPaused = on;
   flush();
   if (!on) list.scrollTop = list.scrollHeight;
