@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 
-import msgspec
 import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -22,8 +21,9 @@ from controlplane import garbage
 from controlplane.controller.clock import SystemClock
 from controlplane.controller.feed import COMMITS_MAX
 from controlplane.controller.loop import INBOX_MAX, Controller
+from controlplane.copies import Copies
+from controlplane.core import adoption, clamp, detector
 from controlplane.core import center as rules
-from controlplane.core import clamp, detector
 from controlplane.core.cluster import Changes, Cluster, Meta, Volatile
 from controlplane.core.node import Node
 from controlplane.link.endpoint import Endpoint
@@ -31,6 +31,7 @@ from controlplane.link.hub import Hub
 from controlplane.link.outbox import CONTROL_MAX
 from controlplane.link.registration import Registration
 from controlplane.link.relay import Relay
+from controlplane.link.sampling import sample
 from controlplane.link.upgrade import agents_first
 from controlplane.listener import BACKLOG
 from controlplane.measures import Measures, QueueFigures
@@ -38,6 +39,7 @@ from controlplane.settings import Settings, netloc
 from controlplane.store.database import open_database
 from controlplane.store.folder import locked_folder
 from controlplane.store.identity import Identity, open_identity
+from controlplane.store.rings import Rings
 from controlplane.store.store import Store
 from controlplane.store.tails import PENDING_MAX, Tails
 from controlplane.web import door
@@ -83,8 +85,11 @@ class Center:
         )
         self.durations = Durations(self.measures, cluster)
         self.tails = Tails(settings.data)
+        self.rings = Rings(settings.data)
         self.relay = Relay(self.clock.now, self._keep_tail)
         self.pulse = Pulse()
+        version = metadata.version("ropeteam")
+        self.copies = Copies(settings.data, settings.copies, version, self.clock.now, self.controller.ask)
         self.token = token
         """The admin token, when it was made just now; else ""."""
 
@@ -147,7 +152,12 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
             tasks.create_task(center.pulse.run(), name="pulse"),
             tasks.create_task(center.durations.run(center.controller.feed), name="durations"),
             tasks.create_task(center.tails.run(), name="tails"),
+            tasks.create_task(center.rings.run(), name="rings"),
+            tasks.create_task(
+                sample(center.controller.cluster, center.hub.figures, center.rings, center.clock.now), name="sampling"
+            ),
             tasks.create_task(dashboard.run(), name="dashboard"),
+            tasks.create_task(center.copies.run(), name="copies"),
             tasks.create_task(endpoint.run(), name="agents"),
         ]
         http = tasks.create_task(server.run_until_told(), name="http")
@@ -169,6 +179,7 @@ async def _door(center: Center, url: str) -> door.Door:
         figures=center.hub,
         relay=center.relay,
         tails=center.tails,
+        rings=center.rings,
         journal=center.store,
         feed=center.controller.feed,
         settings=door.Settings(
@@ -180,6 +191,7 @@ async def _door(center: Center, url: str) -> door.Door:
             metrics_replicas=center.settings.metrics_replicas,
         ),
         now=center.clock.now,
+        copies=center.copies,
         faults=center.controller.faults,
         lag_s=center.pulse.lag_s,
         status=lambda: center.controller.status,
@@ -195,7 +207,7 @@ async def _meta(store: Store, meta: Meta | None, *, restored: bool) -> Meta:
     if meta is None:
         meta = Meta(cluster=secrets.token_hex(CLUSTER_BYTES))
     else:
-        meta = msgspec.structs.replace(meta, incarnation=meta.incarnation + 1)
+        meta = adoption.begun(meta)
         _log.warning("restored from a backup: incarnation %d", meta.incarnation)
     await store.commit(Changes(puts=[meta]))
     return meta

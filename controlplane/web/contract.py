@@ -32,6 +32,8 @@ from protocol.api import (
     RollbackRequest,
     ScaleRequest,
     TaskView,
+    UsageHistory,
+    UsageRange,
     WhoAnswer,
 )
 from protocol.messages import TaskState
@@ -97,6 +99,12 @@ _STRATEGY = _query(
     "for services that name none in the file",
     type="string",
     enum=["least_loaded", "labels", "affinity"],
+)
+_RANGE = _query(
+    "range",
+    "1h: the last hour at 10 s, the default; 7d: the last seven days at 5 min",
+    type="string",
+    enum=list(get_args(UsageRange)),
 )
 _OF_PROJECT = _query("project", "only of this project", type="string", pattern=f"^{PROJECT.pattern}$")
 _OF_NODE = _query("node", "only of this node", type="string", pattern=f"^{NODE.pattern}$")
@@ -237,6 +245,17 @@ def _projects() -> dict[str, Operation]:
     }
 
 
+def _usage() -> dict[str, Operation]:
+    def over_time(summary: str, tag: str, which: Parameter) -> Operation:
+        given: dict[str, Any] = {"answers": {200: UsageHistory}, "parameters": (which, _RANGE)}
+        return Operation(summary=summary, tag=tag, errors=("not_found",), **given)
+
+    return {
+        "GET /api/v1/nodes/{name}/usage": over_time("CPU and memory of a node over time", "nodes", NAME),
+        "GET /api/v1/projects/{code}/usage": over_time("CPU and memory of its copies over time", "projects", CODE),
+    }
+
+
 def _records() -> dict[str, Operation]:
     before = _query("before", "only those before this number", **_NUMBER)
     state = _query("state", "only tasks in this state", type="string", enum=list(get_args(TaskState)))
@@ -309,5 +328,5 @@ def _about() -> dict[str, Operation]:
     }
 
 
-OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_projects(), **_records()}
+OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_projects(), **_usage(), **_records()}
 """`METHOD path` -> what it takes and answers."""

@@ -3,9 +3,9 @@
 `link` is a neighbour that `web` must not import, so its figures come in through `FigureTable`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.measures import Measures, QueueFigures
+from controlplane.store.ring_file import Subject
+from controlplane.store.rings import Series
+from controlplane.store.backup import Manifest
 from controlplane.store.tails import Copy
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId
@@ -111,6 +114,22 @@ class TailTable(Protocol):
         """The lines kept of one copy."""
 
 
+class RingTable(Protocol):
+    """CPU and memory of nodes and projects over time."""
+
+    newest: int
+    """Number of the step of 10 s that was filled last."""
+
+    def hour(self, subject: Subject, wall: float) -> Series:
+        """The last hour until `wall`, at 10 s."""
+
+    async def week(self, subject: Subject, wall: float) -> Series:
+        """The last seven days until `wall`, at 5 min."""
+
+    async def outline(self, subjects: Sequence[Subject]) -> Mapping[Subject, tuple[float | None, ...]]:
+        """CPU of each in the last hour, in 20 means."""
+
+
 class Journal(Protocol):
     """The stored events."""
 
@@ -132,6 +151,13 @@ class Feed(Protocol):
 
     def subscribe(self) -> AbstractContextManager[Subscription]:
         """Every commit from now on, in a bounded queue."""
+
+
+class Copies(Protocol):
+    """Backups."""
+
+    async def download(self) -> tuple[IO[bytes], Manifest]:
+        """One as of now, to be read and closed. Raises StoreError; TimeoutError while others are made."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +182,12 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     figures: FigureTable
     relay: Relay
     tails: TailTable
+    rings: RingTable
     journal: Journal
     feed: Feed
     settings: Settings
     now: Callable[[], Now]
+    copies: Copies
     faults: Callable[[], Sequence[str]]
     """Why the Center cannot do its work now, in sentences; empty = it can."""
     lag_s: Callable[[], float]

@@ -19,6 +19,7 @@ from controlplane.web.routes import application, routes
 from protocol.handshake import secret_hash
 from tests.unit.controlplane.sample_cluster import NOW, shop
 from tests.unit.controlplane.web.fake_relay import FakeRelay, FakeTails
+from tests.unit.controlplane.web.fake_rings import FakeRings
 
 TOKEN = "correct-horse"
 URL = "http://10.0.0.9:8080"
@@ -51,7 +52,9 @@ class FakeCenter:
         self.faults: list[str] = []
         self.relay = FakeRelay()
         self.tails = FakeTails()
+        self.rings = FakeRings()
         self.public_url = URL
+        self.image = ""
         self.wall = NOW.wall
         self.measures = Measures()
         self.metrics_replicas = 2000
@@ -95,6 +98,7 @@ class FakeCenter:
             figures=self,
             relay=self.relay,
             tails=self.tails,
+            rings=self.rings,
             journal=self,
             feed=self,
             settings=Settings(
@@ -102,6 +106,7 @@ class FakeCenter:
                 admin_token_hash=secret_hash(TOKEN),
                 fingerprint="f" * 64,
                 version="0",
+                image=self.image,
                 metrics_replicas=self.metrics_replicas,
             ),
             now=lambda: Now(NOW.mono, self.wall),
