@@ -84,12 +84,14 @@ class JoinTokenView(Body, frozen=True, kw_only=True):
 
 
 class JoinTokenAnswer(Body, frozen=True, kw_only=True):
-    """The token, shown once, and the command that uses it."""
+    """The token, shown once, and the command that uses it: of a Center that runs from an image, with that image."""
 
     id: str
     token: str
     expires_at: str
     join_command: str
+    process_command: str = ""
+    """The command that runs the agent as a process of the machine, where `rope` is installed."""
 
 
 class RegisterRequest(Body, frozen=True, kw_only=True):

@@ -19,6 +19,11 @@ from protocol.handshake import JoinToken, secret_hash
 from protocol.names import NODE, is_legal
 
 AGENT_DATA = "/var/lib/ropeteam-agent"
+DOCKER_RUN = (
+    "docker run -d --name ropeteam-agent --restart unless-stopped --network host --pid host --read-only --tmpfs /tmp"
+    " -v /var/run/docker.sock:/var/run/docker.sock -v ropeteam-agent:/data"
+)
+"""How the agent's container is started: it reads the machine's figures, and writes to its volume only."""
 TTL_S = 900.0
 """A join token's life unless told otherwise."""
 
@@ -48,8 +53,15 @@ async def create(call: Call) -> Response:
     _check_wish(wanted)
     token, command = new_ticket(call.door.settings.fingerprint, wanted.name, wanted.ttl_s, call.who.name)
     ticket: JoinTicket = await call.ask(command)
-    line, expires_at = join_line(call.door.settings.public_url, call.request.url, token), iso(ticket.expires_at)
-    return answer(JoinTokenAnswer(id=token.id, token=str(token), expires_at=expires_at, join_command=line), 201)
+    settings = call.door.settings
+    made = JoinTokenAnswer(
+        id=token.id,
+        token=str(token),
+        expires_at=iso(ticket.expires_at),
+        join_command=join_line(settings.public_url, call.request.url, token, settings.image),
+        process_command=join_line(settings.public_url, call.request.url, token),
+    )
+    return answer(made, 201)
 
 
 def new_ticket(fingerprint: str, name: str, ttl_s: float, actor: str) -> tuple[JoinToken, CreateTicket]:
@@ -59,10 +71,14 @@ def new_ticket(fingerprint: str, name: str, ttl_s: float, actor: str) -> tuple[J
     return token, CreateTicket(actor=actor, id=token.id, secret_hash=hashed, ttl_s=ttl_s, name=name)
 
 
-def join_line(public_url: str, used: URL, token: JoinToken) -> str:
-    """What to run on the machine that shall join. `used`: the URL by which the asking person reached the Center."""
+def join_line(public_url: str, used: URL, token: JoinToken, image: str = "") -> str:
+    """What to run on the machine that shall join; options of the agent may follow. `used`: the URL by which the asking
+    person reached the Center. `image`: the agent's, "" = as a process.
+    """
     url = _url_for_agents(public_url, used)
     plain = " --insecure" if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "") else ""
+    if image:
+        return f"{DOCKER_RUN} {image} agent --center {url} --join {token}{plain}"
     return f"rope agent --center {url} --join {token} --data {AGENT_DATA}{plain}"
 
 

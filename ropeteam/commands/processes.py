@@ -33,6 +33,7 @@ def _variable(option: str) -> str:
 @_passed("--data", "DIR", "Folder for everything that must survive.")
 @_passed("--listen", "HOST:PORT", "Where to serve; 127.0.0.1:8080 unless told otherwise.")
 @_passed("--public-url", "URL", "How browsers and agents reach it.")
+@_passed("--image", "REF", "The agent's image, which join lines name.")
 @_insecure("Serve plain HTTP beyond this machine.")
 @click.option("--restored", is_flag=True, help="Once, after the data were restored from a backup.")
 @click.pass_context

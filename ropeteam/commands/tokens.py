@@ -14,10 +14,11 @@ def token() -> None:
 @token.command()
 @click.option("--ttl", default="15m", show_default=True, help="How long it may be used, like 90s, 15m, 2h.")
 @click.option("--name", default="", help="Only a node of this name may use it.")
+@click.option("--process", is_flag=True, help="The line for `rope agent`, also when the Center names an image.")
 @talks
 @reads
 @click.pass_context
-def create(context: click.Context, ttl: str, name: str, form: Format) -> None:
+def create(context: click.Context, ttl: str, name: str, process: bool, form: Format) -> None:
     """Make a join token: one use, shown once."""
     from protocol.api import JoinTokenAnswer, JoinTokenRequest
     from ropeteam.asking import seconds
@@ -31,7 +32,7 @@ def create(context: click.Context, ttl: str, name: str, form: Format) -> None:
             print_lines([made.token])
         case "table":
             note(f"Token {made.id}, one use, until {made.expires_at}. On the new machine, as root:")
-            print_lines([made.join_command])
+            print_lines([made.process_command or made.join_command if process else made.join_command])
 
 
 @token.command("ls")

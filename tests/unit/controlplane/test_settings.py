@@ -55,6 +55,8 @@ def test_plain_http_beyond_loopback_needs_a_word(host: str) -> None:
         (["--data", "/d", "--public-url", "https://x/path"], {}, "the form is"),
         (["--data", "/d", "--public-url", "https://u@x"], {}, "the form is"),
         (["--data", "/d", "--public-url", "https://x:0"], {}, "the form is"),
+        (["--data", "/d", "--image", "ropeteam:1; reboot"], {}, "--image"),
+        (["--data", "/d"], {"ROPE_IMAGE": "-v/:/host"}, "--image"),
         (["--data", "/d"], {"ROPE_INSECURE": "maybe"}, "ROPE_INSECURE=maybe"),
         (["--data", "/d"], {"ROPE_ADMIN_TOKEN": "short"}, "at least 16"),
         (["--data"], {}, "expected one argument"),
@@ -72,3 +74,8 @@ def test_what_cannot_be_is_explained(arguments: list[str], variables: dict[str, 
 )
 def test_an_address_that_can_be_opened_is_shown(host: str, text: str) -> None:
     assert netloc(host, 1) == text
+
+
+@pytest.mark.parametrize("reference", ["ropeteam", "r.example:5000/team/ropeteam:1.0", f"ropeteam@sha256:{'a' * 64}"])
+def test_the_agents_image_is_any_reference(reference: str) -> None:
+    assert read_settings(["--data", "/d"], {"ROPE_IMAGE": reference}).image == reference

@@ -131,7 +131,17 @@ def test_a_token_prints_the_command_that_uses_it(rope: Rope, api: FakeApi) -> No
     api.on("POST join-tokens", JoinTokenAnswer(id="1", token="rope1.x", expires_at="soon", join_command="rope agent x"))
     assert rope("token", "create", "--ttl", "1h30m").out == "rope agent x\n"
     assert json.loads(api.asked[0].body) == {"ttl_s": 5400.0, "name": ""}
+    assert rope("token", "create", "--process").out == "rope agent x\n", "of an older Center"
     assert rope("token", "create", "--ttl", "soon").code == Exit.USAGE
+
+
+def test_a_token_prints_the_command_for_a_container_or_a_process(rope: Rope, api: FakeApi) -> None:
+    made = JoinTokenAnswer(
+        id="1", token="rope1.x", expires_at="soon", join_command="docker run x", process_command="rope agent x"
+    )
+    api.on("POST join-tokens", made)
+    assert rope("token", "create").out == "docker run x\n"
+    assert rope("token", "create", "--process").out == "rope agent x\n"
 
 
 def test_ps_shows_where_replicas_are_reached(rope: Rope, api: FakeApi) -> None:

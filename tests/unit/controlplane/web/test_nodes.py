@@ -108,6 +108,17 @@ def test_a_center_without_a_public_url_names_the_address_that_was_used(host: str
     assert f"--center {url} " in got.json()["join_command"]
 
 
+def test_a_center_that_runs_from_an_image_has_agents_run_from_it(center: FakeCenter) -> None:
+    center.reply = ticket
+    center.image = "r.example:5000/ropeteam:1.0"
+    got = msgspec.json.decode(center.client().post("/api/v1/join-tokens").content, type=JoinTokenAnswer)
+    run, _, agent = got.join_command.partition(" r.example:5000/ropeteam:1.0 ")
+    assert run.startswith("docker run -d --name ropeteam-agent --restart unless-stopped --network host --pid host ")
+    assert " -v /var/run/docker.sock:/var/run/docker.sock -v ropeteam-agent:/data" in run
+    assert agent == f"agent --center http://10.0.0.9:8080 --join {got.token} --insecure"
+    assert got.process_command.startswith("rope agent --center ")
+
+
 def test_a_join_token_needs_no_body(center: FakeCenter) -> None:
     center.reply = ticket
     assert center.client().post("/api/v1/join-tokens").status_code == 201
