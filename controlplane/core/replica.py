@@ -125,7 +125,9 @@ class Replica(Record, frozen=True, kw_only=True):
     @property
     def assignments(self) -> tuple[Assignment, ...]:
         """Wanted and outgoing, those that exist."""
-        return tuple(a for a in (self.wanted, self.outgoing) if a is not None)
+        if self.outgoing is None:  # nearly always; asked for several times for each replica of a page
+            return () if self.wanted is None else (self.wanted,)
+        return (self.outgoing,) if self.wanted is None else (self.wanted, self.outgoing)
 
 
 def ref(replica: ReplicaId, epoch: int) -> ContainerRef:

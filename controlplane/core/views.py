@@ -4,6 +4,7 @@ Used by the web ring for answers, the stream and the pages. Decides nothing; the
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -159,11 +160,24 @@ def _node_task(replica: Replica, assignment: Assignment, beat: ContainerBeat | N
     )
 
 
-def project_view(cluster: Cluster, project: Project, now: Now) -> ProjectView:
-    """A project with its services and replicas, those that are being stopped included."""
+class Known(NamedTuple):
+    """A replica as it was shown, and the records that were looked at for it."""
+
+    replica: Replica
+    node: Node | None
+    view: ReplicaView
+
+
+KnownReplicas = dict[ReplicaId, Known]
+"""Kept by a caller that looks at a project again and again: most of its replicas are as they were."""
+
+
+def project_view(cluster: Cluster, project: Project, now: Now, known: KnownReplicas | None = None) -> ProjectView:
+    """A project with its services and replicas, those that are being stopped included. `known`: what was made of them
+    before; used where it still holds, and brought up to date.
+    """
     stands = standing(cluster, project, now.wall)
     revision = cluster.revisions.get((project.code, project.revision))
-    restarting = being_restarted(cluster)
     return ProjectView(
         code=project.code,
         state=stands.state,
@@ -171,13 +185,37 @@ def project_view(cluster: Cluster, project: Project, now: Now) -> ProjectView:
         revision=project.revision,
         revisions=tuple(n for n in range(1, project.last_revision + 1) if (project.code, n) in cluster.revisions),
         services=_services(cluster, revision, now) if revision else (),
-        replicas=tuple(
-            replica_view(cluster, cluster.replicas[i], now.wall, restarting)
-            for i in sorted(cluster.of_project.get(project.code, ()))
-        ),
+        replicas=_replica_views(cluster, project.code, now.wall, {} if known is None else known),
         deployment=project.deployment or None,
         created_at=iso(project.created_at),
     )
+
+
+def _replica_views(cluster: Cluster, code: str, wall: float, known: KnownReplicas) -> tuple[ReplicaView, ...]:
+    restarting = being_restarted(cluster)
+    touched = {r.id for r in restarting}
+    ids = sorted(cluster.of_project.get(code, ()))
+    for key in known.keys() - ids:
+        del known[key]
+    made = []
+    for key in ids:
+        replica, before = cluster.replicas[key], known.get(key)
+        node = cluster.nodes.get(replica.wanted.node) if replica.wanted else None
+        if before is not None and before.replica is replica and before.node is node and key not in touched:
+            made.append(before.view)
+            continue
+        view = replica_view(cluster, replica, wall, restarting)
+        made.append(view)
+        if _holds(replica, view):
+            known[key] = Known(replica, node, view)
+        else:
+            known.pop(key, None)
+    return tuple(made)
+
+
+def _holds(replica: Replica, view: ReplicaView) -> bool:
+    """True when the view changes only with the replica, its node, or the order to restart it; not by time alone."""
+    return replica.outgoing is None and (view.announced or view.state != "running")
 
 
 def _services(cluster: Cluster, revision: Revision, now: Now) -> tuple[ServiceView, ...]:

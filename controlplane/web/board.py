@@ -16,7 +16,7 @@ from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
-from controlplane.core.views import deployment_view, event_view, node_view, project_view
+from controlplane.core.views import KnownReplicas, deployment_view, event_view, node_view, project_view
 from controlplane.web.card import Card, Row, card, in_order, row
 from controlplane.web.chart import Charts
 from controlplane.web.door import Door
@@ -55,6 +55,14 @@ class _Heard(NamedTuple):
         return other is None or self.beat is not other.beat or self.connected != other.connected
 
 
+class _Round(NamedTuple):
+    """What one round of looking is about."""
+
+    nodes: dict[str, None]
+    projects: dict[str, None]
+    works: dict[int, None]
+
+
 class Board:
     """Everything the pages show, as of the last `look`."""
 
@@ -66,6 +74,7 @@ class Board:
         self._events: deque[Line] = deque(maxlen=EVENTS_KEPT)
         self._projects: dict[str, ProjectView] = {}
         self._nodes: dict[str, NodeView] = {}
+        self._known: dict[str, KnownReplicas] = {}
         self._loaded = False
         self._trends: dict[str, Trend] = {}
         self.charts = Charts(door)
@@ -75,6 +84,7 @@ class Board:
         self._dirty_nodes: dict[str, None] = {}
         self._dirty_projects: dict[str, None] = {}
         self._dirty_works: dict[int, None] = {}
+        self._round = _Round({}, {}, {})
         self._order: list[str] = []
         self.skipped()
 
@@ -146,22 +156,30 @@ class Board:
         return False
 
     def look(self, now: Now, most: int = 1 << 30) -> bool:
-        """Make up to `most` structs of what is noted; True when there is more to do. A project with many replicas is
+        """Make up to `most` structs of what was noted when the round began; True when there is more to do in it. What
+        is noted meanwhile is for the next round, so one ends however much changes. A project with many replicas is
         counted as several.
         """
-        while most > 0:
+        if not any(self._round):
+            self._round = _Round(self._dirty_nodes, self._dirty_projects, self._dirty_works)
+            self._dirty_nodes, self._dirty_projects, self._dirty_works = {}, {}, {}
+        nodes, projects, works = self._round
+        while most > 0 and any(self._round):
             most -= 1
-            if self._dirty_nodes:
-                self._look_at_node(self._dirty_nodes.popitem()[0], now)
-            elif self._dirty_projects:
-                code = self._dirty_projects.popitem()[0]
+            if nodes:
+                self._look_at_node(nodes.popitem()[0], now)
+            elif projects:
+                code = projects.popitem()[0]
                 most -= len(self._cluster.of_project.get(code, ())) // REPLICAS_A_STRUCT
                 self._look_at_project(code, now)
-            elif self._dirty_works:
-                self._look_at_work(self._dirty_works.popitem()[0], now)
             else:
-                return False
-        return True
+                self._look_at_work(works.popitem()[0], now)
+        return any(self._round)
+
+    @property
+    def behind(self) -> bool:
+        """True when something is noted that was not looked at."""
+        return any((*self._round, self._dirty_nodes, self._dirty_projects, self._dirty_works))
 
     # -- shown ------------------------------------------------------------------------------------------------------
 
@@ -255,10 +273,10 @@ class Board:
     def _look_at_project(self, code: str, now: Now) -> None:
         project = self._cluster.projects.get(code)
         if project is None:
-            self._rows.pop(code, None)
-            self._projects.pop(code, None)
+            for table in (self._rows, self._projects, self._known):
+                table.pop(code, None)
             return
-        _keep(self._projects, code, project_view(self._cluster, project, now))
+        _keep(self._projects, code, project_view(self._cluster, project, now, self._known.setdefault(code, {})))
         _keep(self._rows, code, row(self._projects[code]))
 
     def _look_at_work(self, number: int, now: Now) -> None:

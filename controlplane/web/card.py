@@ -6,6 +6,7 @@ Kept up to date by `board.py`, drawn by the partials `_node` and `_project`.
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,7 @@ CARD_CELLS = 60
 ROW_CELLS = 30
 """Replicas that are drawn; where there are more, those that are not well come first and the others are counted."""
 ADDRESSES_SHOWN = 2
+KEYS_KEPT = 16384
 
 _HEARD = frozenset({"online", "suspect"})
 """States in which the latest figures still say something."""
@@ -89,6 +91,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     more_addresses: int
 
 
+@lru_cache(KEYS_KEPT)
 def key_of(kind: str, name: str) -> str:
     """An id for the page that needs no escape in a selector; different names get different ids."""
     return f"{kind}-" + name.replace("_", "__").replace(".", "_d")

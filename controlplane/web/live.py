@@ -16,7 +16,11 @@ from controlplane.web.sheet import Pieces, Sheet
 from controlplane.web.views import ABOUT
 
 PAUSE_S = 0.25
-"""Between two frames."""
+"""From frame to frame."""
+REST = 0.25
+"""With so much to draw that it takes longer, others get at least this share of that time between two frames."""
+FRESH_S = 0.5
+"""A sheet that is kept and was drawn so lately is as good as new for the first paint; the socket brings the rest."""
 SWEEP_S = 1.0
 """How often heartbeats and what changes by time are looked at …"""
 SWEEP_IDLE_S = 4.0
@@ -68,6 +72,7 @@ class Live:
         self._views = views
         self._board = Board(door)
         self._sheets: dict[Key, Sheet] = {}
+        self._drawn_at: dict[Key, float] = {}
         self._readers: dict[Key, set[_Reader]] = {}
         self._woken = asyncio.Event()
 
@@ -86,12 +91,17 @@ class Live:
         return view in self._views and language in self._draws and len(of) <= OF_MAX and bool(of) == (view in ABOUT)
 
     async def sheet(self, view: str, of: str, language: str) -> Sheet:
-        """The view as it is now. For the first paint."""
+        """The view as it is now, or was `FRESH_S` ago at most when others have it open. For the first paint."""
+        key = (view, of, language)
+        if self._readers.get(key) and self._is_fresh(key):
+            return self._sheets[key]
         await self._board.load()
         await self._look()
-        await self._refresh((view, of, language))
-        found = self._sheets[view, of, language]
-        self._forget((view, of, language))
+        if self._board.behind:  # that was the rest of a round that had begun before what this reader did
+            await self._look()
+        await self._refresh(key)
+        found = self._sheets[key]
+        self._forget(key)
         return found
 
     async def run(self) -> None:
@@ -130,8 +140,8 @@ class Live:
     def _forget(self, key: Key) -> None:
         """Sheets about one thing are many; one that nobody looks at is dropped."""
         if key[1] and not self._readers.get(key):
-            self._readers.pop(key, None)
-            self._sheets.pop(key, None)
+            for table in (self._readers, self._sheets, self._drawn_at):
+                table.pop(key, None)
 
     async def _collect(self, subscription: Subscription) -> None:
         while True:
@@ -146,7 +156,8 @@ class Live:
         clock = asyncio.get_running_loop().time
         sweep_at, look_at = 0.0, clock() + IDLE_S  # a start has better things to do than to draw what nobody looks at
         while True:
-            if clock() >= sweep_at:
+            began = clock()
+            if began >= sweep_at:
                 await self._sweep()
                 sweep_at = clock() + (SWEEP_S if self.open else SWEEP_IDLE_S)
             if self.open or clock() >= look_at:
@@ -155,7 +166,8 @@ class Live:
                 look_at = clock() + IDLE_S
             for key in [k for k, readers in self._readers.items() if readers]:
                 await self._refresh(key)
-            await asyncio.sleep(PAUSE_S)
+            took_s = clock() - began
+            await asyncio.sleep(max(PAUSE_S - took_s, took_s * REST))
             try:
                 async with asyncio.timeout_at(sweep_at):
                     await self._woken.wait()
@@ -180,20 +192,23 @@ class Live:
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(self._draws[language])
-        more = True
-        while more:
-            more = sheet.prepare(self._views[view](self._board, of), DRAWN)
+        while True:
+            pieces = self._views[view](self._board, of)
+            if not sheet.prepare(pieces, DRAWN):
+                break
             await asyncio.sleep(0)
-        if sheet.update(self._views[view](self._board, of)):
+        self._drawn_at[key] = asyncio.get_running_loop().time()
+        if sheet.update(pieces):
             for reader in self._readers.get(key, ()):
                 reader.woken.set()
+        await asyncio.sleep(0)
+
+    def _is_fresh(self, key: Key) -> bool:
+        return asyncio.get_running_loop().time() - self._drawn_at.get(key, -FRESH_S) < FRESH_S
 
     async def _write(self, socket: WebSocket, key: Key, reader: _Reader, signed_in: Callable[[], bool]) -> None:
         clock = asyncio.get_running_loop().time
-        await self._board.load()
-        await self._look()
-        await self._refresh(key)
-        sheet, shown, beat_at = self._sheets[key], -1, clock() + BEAT_S
+        sheet, shown, beat_at = await self.sheet(*key), -1, clock() + BEAT_S
         while signed_in():
             frame = sheet.since(shown)
             shown = sheet.version

@@ -3,10 +3,15 @@
 The same pieces make the first paint and the live frames. Pure but for the templates. Used by `live.py`, `pages.py`.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 import msgspec
 from markupsafe import Markup
+
+DELTAS_KEPT = 3
+"""With more frames missed, what is sent twice in them is as much as everything."""
 
 Draw = Callable[[str, object], str]
 """Renders the template of this name with `it` = the value."""
@@ -44,7 +49,8 @@ class Sheet:
         self._entries: dict[str, dict[str, str]] = {}
         self._ahead: dict[str, tuple[object, str]] = {}
         """Entries drawn by `prepare` for values that `update` has not seen yet."""
-        self._delta = ""
+        self._deltas: deque[str] = deque(maxlen=DELTAS_KEPT)
+        """The frames that led to the present version, newest last."""
         self._all: str | None = None
         self.version = 0
 
@@ -79,7 +85,8 @@ class Sheet:
         self._ahead.clear()
         if not frame:
             return False
-        self._delta, self._all = "".join(frame), None
+        self._deltas.append("".join(frame))
+        self._all = None
         self.version += 1
         return True
 
@@ -89,11 +96,14 @@ class Sheet:
         return Markup(drawn if drawn is not None else "".join(self._entries[name].values()))  # noqa: S704 - rendered by autoescaping templates
 
     def since(self, version: int) -> str:
-        """The frame that leads from this version to the present one; "" when it is the present one."""
-        if version == self.version:
+        """The frame that leads from this version to the present one; "" when it is the present one. Who missed more
+        than `DELTAS_KEPT` gets everything.
+        """
+        missed = self.version - version
+        if not missed:
             return ""
-        if version == self.version - 1:
-            return self._delta
+        if 0 < missed <= len(self._deltas):
+            return "".join(islice(self._deltas, len(self._deltas) - missed, None))
         if self._all is None:
             names = (*self._drawn, *self._entries)
             self._all = "".join(_partial(name, self.section(name), "innerMorph") for name in dict.fromkeys(names))

@@ -1,7 +1,9 @@
 """The templates: a Jinja environment for each language, autoescape on, a missing name is an error. Knows no view."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +14,9 @@ from controlplane.web.card import key_of
 from controlplane.web.language import Language
 from controlplane.web.overview import TONES
 from controlplane.web.trend import height_of
+
+REMEMBERED = 8192
+"""Small things drawn, of each language: the replicas of a crowded overview, and some that were."""
 
 
 def environment(language: Language, asset: Callable[[str], str], own_url: str) -> jinja2.Environment:
@@ -27,8 +32,9 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
     )
     made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]  # added by jinja2's i18n extension
     made.globals.update(asset=asset, language=language, own_url=own_url, tone=tone, y=height_of)
+    made.globals["drawn"] = remembering(renderer(made))
     made.filters.update(
-        word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib, key=escaped_key
+        word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib, key=escaped_key, tally=tally
     )
     return made
 
@@ -47,8 +53,14 @@ def escaped_key(text: str) -> str:
 def moment(at: float | str) -> Markup:
     """Wall seconds or ISO 8601 as a `<time>`: UTC, put into the browser's zone by `app.js`."""
     when = datetime.fromtimestamp(at, UTC) if isinstance(at, float) else datetime.fromisoformat(at)
-    stamp = when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{0}" title="{1:%Y-%m-%d %H:%M:%S} UTC">{1:%H:%M:%S}</time>').format(stamp, when)
+    stamp = when.astimezone(UTC).isoformat(sep=" ", timespec="seconds")[:19]
+    day, clock = stamp[:10], stamp[11:]
+    return Markup(f'<time datetime="{day}T{clock}Z" title="{stamp} UTC">{clock}</time>')  # noqa: S704 - digits only
+
+
+def tally(found: Iterable[object], attribute: str) -> list[tuple[str, int]]:
+    """How many there are of each value of an attribute, by value."""
+    return sorted(Counter(getattr(one, attribute) for one in found).items())
 
 
 def took(seconds: float | None) -> str:
@@ -68,9 +80,20 @@ def mib(number: int) -> str:
 
 
 def renderer(found: jinja2.Environment) -> Callable[[str, object], str]:
-    """Draws a partial with `it` = the value."""
+    """Draws a partial with `it` = the value, as `Template.render` does, which copies all globals for each."""
+    templates: dict[str, tuple[jinja2.Template, dict[str, Any]]] = {}
 
-    def draw(name: str, value: Any) -> str:
-        return found.get_template(f"partials/{name}.html").render(it=value)
+    def draw(name: str, value: object) -> str:
+        if name not in templates:
+            made = found.get_template(f"partials/{name}.html")
+            templates[name] = made, dict(made.globals)
+        template, known = templates[name]
+        context = found.context_class(found, {**known, "it": value}, template.name, template.blocks)
+        return found.concat(template.root_render_func(context))
 
     return draw
+
+
+def remembering(draw: Callable[[str, object], str]) -> Callable[[str, object], Markup]:
+    """Draws a partial in a partial, and remembers what it drew last: of a list, most entries are as they were."""
+    return lru_cache(REMEMBERED)(lambda name, value: Markup(draw(name, value)))  # noqa: S704 - from autoescaping templates

@@ -20,26 +20,28 @@ class Trend:
     def __init__(self) -> None:
         self._samples: deque[float | None] = deque(maxlen=SAMPLES)
         self._at = 0.0
+        self._lines: tuple[str, ...] | None = None
 
     def add(self, value: float, now: float) -> None:
         """A sample of a heartbeat at `now`, monotonic seconds. Kept within 0 to 100; what is no number is a gap."""
         self._samples.append(min(max(value, 0.0), 100.0) if math.isfinite(value) else None)
-        self._at = now
+        self._at, self._lines = now, None
 
     def pass_by(self, now: float) -> bool:
         """Note silence; True when that adds a gap to the chart."""
         if not self._samples or now - self._at < GAP_S or not any(s is not None for s in self._samples):
             return False
         self._samples.append(None)
-        self._at = now
+        self._at, self._lines = now, None
         return True
 
     def lines(self) -> tuple[str, ...]:
         """Points of polylines in a box of `WIDTH` x `HEIGHT`, one for each stretch without a gap; now is right."""
-        step = WIDTH / (SAMPLES - 1)
-        first = WIDTH - step * (len(self._samples) - 1)
-        points = [(first + step * i, s) for i, s in enumerate(self._samples)]
-        return tuple(_stretches(points))
+        if self._lines is None:
+            step = WIDTH / (SAMPLES - 1)
+            first = WIDTH - step * (len(self._samples) - 1)
+            self._lines = tuple(_stretches([(first + step * i, s) for i, s in enumerate(self._samples)]))
+        return self._lines
 
 
 def height_of(percent: float) -> float:

@@ -3,11 +3,13 @@
 import msgspec
 import pytest
 
+from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.journal import Event
 from controlplane.core.task import Task
 from controlplane.core.views import (
     Figures,
+    KnownReplicas,
     deployment_view,
     event_view,
     iso,
@@ -21,7 +23,18 @@ from controlplane.core.views import (
 from protocol.messages import ContainerBeat, ContainerRef, Heartbeat
 from protocol.names import ReplicaId
 from protocol.spec import PortLease
-from tests.unit.controlplane.sample_cluster import NOW, WALL, assignment, cluster, node, replica, shop
+from tests.unit.controlplane.sample_cluster import (
+    NOW,
+    WALL,
+    WEB,
+    assignment,
+    cluster,
+    node,
+    project,
+    replica,
+    revision,
+    shop,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +139,32 @@ def test_a_task_names_its_replica() -> None:
 def test_an_event_keeps_its_cause() -> None:
     got = event_view(Event(seq=9, at=0.0, kind="replica.placed", text="placed", cause=4, node="node-1"))
     assert (got.seq, got.cause, got.node, got.at) == (9, 4, "node-1", "1970-01-01T00:00:00.000Z")
+
+
+def test_a_project_looked_at_again_is_told_as_if_for_the_first_time() -> None:
+    known: KnownReplicas = {}
+    found, later = shop(), NOW._replace(wall=WALL + 60)
+    steps: list[Cluster] = [
+        found,
+        shop([replica(1, "node-1"), replica(2, "node-2", state="failed", reason="exit 7"), replica(3, "node-1")]),
+        cluster(project(), revision(), node("node-1", 7), node("node-2", 2), replica(1, "node-1")),
+    ]
+    for step in steps:
+        for now in (NOW, later):
+            want = project_view(step, step.projects["shop"], now)
+            assert project_view(step, step.projects["shop"], now, known) == want
+            assert known.keys() <= step.of_project["shop"]
+
+
+def test_what_changes_by_time_or_order_alone_is_looked_at_each_time() -> None:
+    known: KnownReplicas = {}
+    unchecked = msgspec.structs.replace(WEB, health=None)
+    young = replica(1, "node-1", health="none", running_since=NOW.wall)
+    found = cluster(project(), revision(unchecked), node("node-1", 1), young)
+    later = NOW._replace(wall=WALL + 60)
+    told = [project_view(found, found.projects["shop"], now, known).replicas[0].announced for now in (NOW, later)]
+    assert told == [False, True], "up for a while"
+    target = ContainerRef(project="shop", service="web", replica=1, epoch=1)
+    order = Task(id="t1", kind="restart", node="node-1", created_at=WALL, deadline_at=WALL + 99, target=target)
+    found.apply(Changes(puts=[order]))
+    assert not project_view(found, found.projects["shop"], later, known).replicas[0].announced, "about to restart"

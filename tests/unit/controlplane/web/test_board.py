@@ -158,3 +158,15 @@ def test_looking_can_be_done_in_portions(center: FakeCenter) -> None:
     assert board.look(NOW, 1)
     assert board.look(NOW, 2) is False
     assert len(board.cards) == 2 and len(board.rows) == 1
+
+
+def test_a_round_of_looking_ends_however_much_changes(center: FakeCenter, board: Board) -> None:
+    board.skipped()
+    rounds = 0
+    while board.look(NOW, 1):
+        board.put(Changes(puts=[node("node-1", 1), node("node-2", 2)]))
+        rounds += 1
+        assert rounds < 10
+    assert board.behind, "what came meanwhile is for the next one"
+    board.look(NOW)
+    assert not board.behind

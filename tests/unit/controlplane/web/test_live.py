@@ -168,6 +168,22 @@ async def test_a_browser_that_does_not_read_is_let_go(center: FakeCenter, monkey
         assert browser.frames.empty()
 
 
+async def test_the_first_paint_waits_for_nothing_where_others_have_the_page_open(center: FakeCenter) -> None:
+    async with serving(center) as made, opened(made) as browser:
+        await browser.next()
+        kept = made._sheets["overview", "", "en"]
+        version = kept.version
+        commit(center, node("node-1", 1, state="suspect"))
+        assert await made.sheet("overview", "", "en") is kept and kept.version == version
+        browser.leave()
+        async with asyncio.timeout(2):
+            while made.open:  # noqa: ASYNC110 nothing tells of it
+                await asyncio.sleep(0.01)
+        commit(center, node("node-2", 2, draining=True))
+        await asyncio.sleep(0.01)  # the board hears of it
+        assert "draining" in (await made.sheet("overview", "", "en")).section("map")
+
+
 async def test_a_quiet_page_hears_that_the_line_is_alive(center: FakeCenter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "BEAT_S", 0.1)
     async with serving(center) as made, opened(made) as browser:

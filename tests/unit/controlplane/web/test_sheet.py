@@ -1,6 +1,6 @@
 """A view in one language: only what changed is drawn and sent, once for everybody."""
 
-from controlplane.web.sheet import Many, Piece, Pieces, Sheet
+from controlplane.web.sheet import DELTAS_KEPT, Many, Piece, Pieces, Sheet
 
 
 class Drawer:
@@ -73,10 +73,16 @@ def test_who_missed_a_frame_gets_everything() -> None:
     shown = sheet.version
     sheet.update({"rows": many(a=1, b=3)})
     sheet.update({"rows": many(a=4, b=3)})
+    assert sheet.since(shown) == (
+        '<hx-partial hx-target="#b" hx-swap="outerMorph">[row 3]</hx-partial>'
+        '<hx-partial hx-target="#a" hx-swap="outerMorph">[row 4]</hx-partial>'
+    ), "one after the other"
+    for number in range(5, 5 + DELTAS_KEPT - 1):
+        sheet.update({"rows": many(a=number, b=3)})
     assert (
         sheet.since(shown)
         == sheet.since(-1)
-        == ('<hx-partial hx-target="#rows" hx-swap="innerMorph">[row 4][row 3]</hx-partial>')
+        == ('<hx-partial hx-target="#rows" hx-swap="innerMorph">[row 6][row 3]</hx-partial>')
     )
 
 
