@@ -188,7 +188,6 @@ async def _door(center: Center, url: str) -> door.Door:
             fingerprint=center.identity.fingerprint,
             version=metadata.version("ropeteam"),
             image=center.settings.image,
-            image=center.settings.image,
             metrics_replicas=center.settings.metrics_replicas,
         ),
         now=center.clock.now,

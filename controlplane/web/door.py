@@ -171,8 +171,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     image: str = ""
     """The image that agents of this release run from; "" = the Center runs from none."""
-    image: str = ""
-    """The image that agents of this release run from; "" = the Center runs from none."""
     metrics_replicas: int = 2000
     """Replicas that get series of their own in `/metrics`; 0 = none."""
 
