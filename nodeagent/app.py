@@ -214,6 +214,7 @@ class Agent:
             capacity=capacity,
             versions=versions(engine),
             engine_id=engine.id if engine else "",
+            protocol=PROTOCOL,
         )
 
     def _hello(self, nonce: str, identity: Identity, state: NodeState, boot: str, capacity: Capacity) -> Hello:

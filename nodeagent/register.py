@@ -18,6 +18,7 @@ from nodeagent.pauses import full_jitter_s, retry_after_s
 from protocol import handshake
 from protocol.api import ErrorAnswer, RegisterAnswer, RegisterRequest
 from protocol.handshake import JoinToken
+from protocol.versions import spoken_with_center
 
 REQUEST_S = 15.0
 ANSWER_MAX = 64 * 1024
@@ -113,6 +114,10 @@ def _check(answer: RegisterAnswer, token: JoinToken, request: RegisterRequest) -
             "the Center that answered is not the one the join token comes from: its identity key is another. "
             "Check --center; someone may be in between."
         )
+    try:
+        spoken_with_center(answer.protocol)
+    except ValueError as error:
+        raise JoinRefused(str(error)) from error
 
 
 def _sentence(error: BaseException) -> str:

@@ -39,6 +39,7 @@ from protocol.messages import (
     Unsupported,
     Welcome,
 )
+from protocol.versions import spoken_with_center
 
 SILENCE_S = 15.0
 """A Center that sent nothing for so long is gone; it answers each heartbeat."""
@@ -176,9 +177,9 @@ class Session:
                 continue
             match message:
                 case Welcome(heartbeat_s=heartbeat_s, session_epoch=epoch, protocol=protocol):
-                    log.info("session %d with the Center is open", epoch)
-                    if protocol >= STREAMS_SINCE:
+                    if _spoken(protocol) >= STREAMS_SINCE:
                         self._streams.welcomed()
+                    log.info("session %d with the Center is open", epoch)
                     self._period_s = min(max(heartbeat_s, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
                     self._welcomed.set()
                 case Beat(seq=seq) if seq == self._asked[0]:
@@ -226,6 +227,13 @@ class Session:
             return
         async with asyncio.timeout(SEND_S):
             await self._socket.send(frame, text=True)
+
+
+def _spoken(protocol: int) -> int:
+    try:
+        return spoken_with_center(protocol)
+    except ValueError as error:
+        raise SessionOver(str(error)) from error
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

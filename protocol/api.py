@@ -108,6 +108,8 @@ class RegisterRequest(Body, frozen=True, kw_only=True):
     capacity: Capacity = Capacity()
     versions: Versions = Versions()
     engine_id: str = ""
+    protocol: int = 2
+    """What the agent speaks; one that does not say it speaks 2."""
 
 
 class RegisterAnswer(Body, frozen=True, kw_only=True):
@@ -122,6 +124,8 @@ class RegisterAnswer(Body, frozen=True, kw_only=True):
     heartbeat_s: float
     session_path: str
     signature: str
+    protocol: int = 2
+    """What the Center speaks; one that does not say it speaks 2."""
 
 
 # -- projects -------------------------------------------------------------------------------------------------------

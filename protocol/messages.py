@@ -15,11 +15,14 @@ from protocol.streams import Ack, OpenExec, OpenLogs, Resize, StreamCredit, Stre
 from protocol.wire import ContainerRef as ContainerRef
 from protocol.wire import Wire
 
-PROTOCOL = 2
-"""Version of this protocol. A peer speaks N and N-1."""
+PROTOCOL = 3
+"""Version of this protocol. A peer speaks N and N-1; what both speak is the lower one of a session's two numbers."""
 
 STREAMS_SINCE = 2
 """Streams and tails are known to peers of this protocol and newer ones."""
+
+UPGRADES_SINCE = 3
+"""Tasks of the kind `upgrade` are known to agents of this protocol and newer ones."""
 
 SUBPROTOCOL = "ropeteam.agent.v1"
 """WebSocket subprotocol of `/api/agent/session`."""
@@ -28,7 +31,7 @@ ReplicaState = Literal[
     "pending", "assigned", "pulling", "starting", "running", "stopping", "stopped", "failed", "interrupted"
 ]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
-TaskKind = Literal["resolve", "pull", "start", "stop", "restart", "remove"]
+TaskKind = Literal["resolve", "pull", "start", "stop", "restart", "remove", "upgrade"]
 TaskState = Literal["queued", "accepted", "running", "done", "failed"]
 ReasonCode = Literal["", "port_taken", "image_missing", "pull_failed", "crash_loop", "engine_down", "refused", "error"]
 """Why a replica is not running, for the scheduler to act on; the sentence for people is `reason`."""
@@ -98,7 +101,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What runs on a node."""
+    """What runs on a node. `image`: that of the container the agent runs in, "" = it runs in none, or does not say."""
 
     agent: str = ""
     engine: str = ""
@@ -106,6 +109,7 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     os: str = ""
     arch: str = ""
     kernel: str = ""
+    image: str = ""
 
 
 # -- agent -> Center ------------------------------------------------------------------------------------------------
@@ -282,7 +286,9 @@ class DesiredDelta(Wire, frozen=True, kw_only=True):
 
 
 class TaskOrder(Wire, frozen=True, kw_only=True):
-    """One order. Doing it twice under one `task` id has one effect. `resolve`, `pull`: `image`. `restart`: `target`."""
+    """One order. Doing it twice under one `task` id has one effect. `resolve`, `pull`, `upgrade`: `image`, pinned for
+    the last. `restart`: `target`.
+    """
 
     task: str
     kind: TaskKind

@@ -52,6 +52,8 @@ class Node(Record, frozen=True, kw_only=True):
     port_to: int = 29999
     bind_roots: tuple[str, ...] = ()
     boot_id: str = ""
+    protocol: int = 0
+    """What is spoken in its sessions; 0 = it had none since the Center knows to ask."""
     incarnation: int = 0
     """Of the Center that it was last told to obey by; lower than the Center's: not since a restore."""
     session_epoch: int = 0

@@ -10,7 +10,8 @@ from controlplane.core.fact import Listed, Reported, SessionClosed, StopAsked, S
 from controlplane.core.node import Node, possible
 from controlplane.core.record import Refused
 from controlplane.core.replica import ref
-from protocol.messages import PROTOCOL, StopConfirmed
+from protocol.messages import StopConfirmed
+from protocol.versions import spoken_with_agent
 
 
 def open_session(draft: Draft, command: OpenSession) -> Opened:
@@ -19,8 +20,10 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
     if node is None:
         raise Refused("gone", "this node was removed", "agent_id")
     hello = command.hello
-    if not PROTOCOL - 1 <= hello.protocol <= PROTOCOL + 1:
-        raise Refused("unsupported", f"protocol {hello.protocol}; this Center speaks {PROTOCOL}", "protocol")
+    try:
+        protocol = spoken_with_agent(hello.protocol)
+    except ValueError as error:
+        raise Refused("unsupported", str(error), "protocol") from error
     if not 1 <= hello.port_from <= hello.port_to <= 65535:
         raise Refused("invalid", "the range of ports must lie within 1 and 65535", "port_from")
     if draft.meta.adopting:
@@ -40,6 +43,7 @@ def open_session(draft: Draft, command: OpenSession) -> Opened:
         session_epoch=node.session_epoch + 1,
         boot_id=hello.boot_id,
         versions=hello.versions,
+        protocol=protocol,
         capacity=possible(hello.capacity),
         engine_id=hello.engine_id or node.engine_id,
         port_from=hello.port_from,

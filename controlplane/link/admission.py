@@ -18,8 +18,9 @@ from controlplane.link.wire import Closed, Wire
 from controlplane.store.identity import Identity, is_signed
 from protocol.codec import ProtocolError, decode_from_agent, encode
 from protocol.handshake import NONCE_BYTES, agent_claim, center_claim
-from protocol.messages import PROTOCOL, Challenge, ContainerRef, ContainerReport, Hello, Inventory, Proof, Removed
+from protocol.messages import Challenge, ContainerRef, ContainerReport, Hello, Inventory, Proof, Removed
 from protocol.spec import DesiredReplica
+from protocol.versions import spoken_with_agent
 
 T = TypeVar("T")
 
@@ -69,8 +70,7 @@ async def prove(wire: Wire, cluster: Cluster, identity: Identity, turns: Turns) 
     try:
         async with asyncio.timeout(PROOF_S):
             hello = await _first(wire, Hello)
-            if abs(hello.protocol - PROTOCOL) > 1:
-                raise Closed(1008, f"this Center speaks protocol {PROTOCOL}, the agent {hello.protocol}: update it")
+            _negotiate(hello.protocol)
             await turns.take()
             nonce = secrets.token_hex(NONCE_BYTES)
             claim = center_claim(cluster.meta.cluster, hello.agent_id, hello.nonce, nonce)
@@ -93,6 +93,13 @@ async def prove(wire: Wire, cluster: Cluster, identity: Identity, turns: Turns) 
     if owner is None or not is_signed(owner.public_key, proof.signature, claim):
         raise Closed(1008, "unknown agent, or not its key")
     return Proved(hello=hello, owner=owner)
+
+
+def _negotiate(protocol: int) -> None:
+    try:
+        spoken_with_agent(protocol)
+    except ValueError as error:
+        raise Closed(1008, str(error)) from error
 
 
 async def inventory(wire: Wire) -> Inventory:

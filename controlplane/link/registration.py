@@ -21,7 +21,9 @@ from controlplane.core.record import Now, Refused
 from controlplane.store.identity import Identity, is_signed
 from protocol.api import ErrorAnswer, ErrorBody, RegisterAnswer, RegisterRequest
 from protocol.handshake import JoinToken, register_claim, registered_claim, secret_hash
+from protocol.messages import PROTOCOL
 from protocol.names import is_legal
+from protocol.versions import spoken_with_agent
 
 BODY_MAX = 64 * 1024
 
@@ -98,6 +100,10 @@ class Registration:
             raise Refused("forbidden", str(error), "token") from error
         if token.fingerprint != self._identity.fingerprint:
             raise Refused("forbidden", "this join token was made by another Center", "token")
+        try:
+            spoken_with_agent(asked.protocol)
+        except ValueError as error:
+            raise Refused("unsupported", str(error), "protocol") from error
         if not is_signed(asked.public_key, asked.signature, register_claim(asked.token, asked.public_key, asked.name)):
             raise Refused("forbidden", "the signature was not made with this key", "signature")
         return asked, token
@@ -111,6 +117,7 @@ class Registration:
             center_key=self._identity.public_key,
             heartbeat_s=HEARTBEAT_S,
             session_path=SESSION_PATH,
+            protocol=PROTOCOL,
             signature=self._identity.sign(registered_claim(cluster, node.agent_id, node.public_key)),
         )
 

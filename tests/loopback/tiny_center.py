@@ -17,6 +17,7 @@ from protocol.api import ErrorAnswer, ErrorBody, RegisterAnswer, RegisterRequest
 from protocol.codec import decode_from_agent, encode
 from protocol.handshake import JoinToken
 from protocol.messages import (
+    PROTOCOL,
     SUBPROTOCOL,
     Beat,
     Challenge,
@@ -134,7 +135,7 @@ class TinyCenter:
         self._socket = socket
         self.sessions += 1
         self.opened_at.append(asyncio.get_running_loop().time())
-        welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2)
+        welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2, protocol=PROTOCOL)
         await self.send(welcome)
         await self.tell_all()
 

@@ -11,7 +11,7 @@ from nodeagent.core.events import Event
 from nodeagent.identity import Identity
 from nodeagent.keys import new_seed
 from nodeagent.link import Link
-from protocol.messages import Capacity, Heartbeat, Hello, Versions
+from protocol.messages import PROTOCOL, Capacity, Heartbeat, Hello, Versions
 from tests.fakes.docker import FakeDocker
 from tests.fakes.streams import streams_of
 
@@ -20,7 +20,9 @@ def a_link() -> Link:
     identity = Identity(seed=new_seed(), agent_id="a", node="n", cluster="c", session_path="/api/agent/session")
 
     def hello(nonce: str) -> Hello:
-        return Hello(agent_id="a", nonce=nonce, protocol=1, boot_id="b", versions=Versions(), capacity=Capacity())
+        return Hello(
+            agent_id="a", nonce=nonce, protocol=PROTOCOL, boot_id="b", versions=Versions(), capacity=Capacity()
+        )
 
     def heartbeat(seq: int) -> Heartbeat:
         return Heartbeat(agent_id="a", seq=seq, cpu_usage=0, mem_free_mb=0, disk_free_gb=0)

@@ -16,7 +16,7 @@ from controlplane.core.detector import Sighting
 from controlplane.core.fact import Fact, Listed, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica, ref
-from protocol.messages import Capacity, ContainerRef, ContainerReport, Hello, TaskUpdate, Versions
+from protocol.messages import PROTOCOL, Capacity, ContainerRef, ContainerReport, Hello, TaskUpdate, Versions
 from protocol.names import ReplicaId
 from protocol.spec import HealthCheck, Placement, PortSpec, ProjectSpec, ServiceSpec
 from tests.unit.controlplane.core.machine import Agent, Container
@@ -345,7 +345,7 @@ def a_hello(name: str, engine: str) -> Hello:
     return Hello(
         agent_id=f"id-{name}",
         nonce="00",
-        protocol=1,
+        protocol=PROTOCOL,
         boot_id="b1",
         versions=Versions(os="linux", arch="amd64"),
         capacity=Capacity(cpus=4.0, memory=8 * GIB, disk=100 * GIB),

@@ -16,11 +16,11 @@ from controlplane.link.relay import Relay
 from controlplane.link.wire import Closed, Listener
 from controlplane.store.identity import Identity
 from protocol.codec import decode_from_center
-from protocol.messages import Capacity, FromCenter, Hello, Inventory, Removed, Versions
+from protocol.messages import PROTOCOL, Capacity, FromCenter, Hello, Inventory, Removed, Versions
 from tests.unit.controlplane.controller.fakes import cluster
 
 FORMER = Former(agent_id="a", name="n", public_key="", removed_at=1.0)
-HELLO = Hello(agent_id="a", nonce="00", protocol=1, boot_id="b", versions=Versions(), capacity=Capacity())
+HELLO = Hello(agent_id="a", nonce="00", protocol=PROTOCOL, boot_id="b", versions=Versions(), capacity=Capacity())
 
 
 class RemovedMeanwhile:
