@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from controlplane import copying
 from controlplane.app import run
 from controlplane.listener import ListenError, listen
 from controlplane.loglines import Sparing
@@ -21,6 +22,8 @@ MISUSED = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Run the Center. Returns the exit code: 0 after a signal, 1 when it cannot run, 2 when started wrongly."""
+    if arguments and arguments[0] in copying.COMMANDS:
+        return copying.main(arguments, os.environ)
     _log_to_stderr()
     try:
         settings = read_settings(arguments, os.environ)

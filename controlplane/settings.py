@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from controlplane.copies import Plan
+
 LISTEN = "127.0.0.1:8080"
 
 TOKEN_MIN = 16
@@ -40,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     restored: bool = False
     """The data come from a backup: raise the incarnation, so that agents obey them."""
+    copies: Plan = Plan()
+    """Backups that the Center makes of itself."""
     admin_token: str = ""
     image: str = ""
     """The image that agents of this release run from, as other machines reach it; "" = the Center runs from none."""
@@ -69,6 +73,9 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--public-url", metavar="URL", help="how browsers and agents reach it [ROPE_PUBLIC_URL]")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond loopback [ROPE_INSECURE]")
     parser.add_argument("--image", metavar="REF", help="agent's image that join lines name [ROPE_IMAGE]")
+    parser.add_argument("--backup-every", metavar="HOURS", help="default 24, 0 = never [ROPE_BACKUP_EVERY]")
+    parser.add_argument("--backup-keep", metavar="N", help="scheduled backups kept; default 7 [ROPE_BACKUP_KEEP]")
+    parser.add_argument("--backup-dir", metavar="DIR", help="default: backups in the data folder [ROPE_BACKUP_DIR]")
     parser.add_argument("--restored", action="store_true", help="once, after the data were restored from a backup")
     parser.add_argument(
         "--metrics-replicas",
@@ -87,12 +94,30 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         public_url=_url(given.public_url or environment.get("ROPE_PUBLIC_URL", "")),
         insecure=given.insecure or _flag("ROPE_INSECURE", environment),
         restored=given.restored,
+        copies=_plan(
+            given.backup_every or environment.get("ROPE_BACKUP_EVERY", ""),
+            given.backup_keep or environment.get("ROPE_BACKUP_KEEP", ""),
+            given.backup_dir or environment.get("ROPE_BACKUP_DIR", ""),
+        ),
         admin_token=environment.get("ROPE_ADMIN_TOKEN", "").strip(),
         image=_image(given.image or environment.get("ROPE_IMAGE", "")),
         metrics_replicas=_count(given.metrics_replicas or environment.get("ROPE_METRICS_REPLICAS", "")),
     )
     _check(settings)
     return settings
+
+
+def _plan(every: str, keep: str, into: str) -> Plan:
+    usual = Plan()
+    try:
+        hours = float(every) if every else usual.every_s / 3600
+    except ValueError:
+        hours = -1.0
+    if not (hours == 0 or 0.1 <= hours <= 8760):
+        raise SettingsError(f"--backup-every {every}: hours are due, from 0.1 to 8760, or 0 for never")
+    if keep and not (keep.isascii() and keep.isdigit() and 1 <= int(keep) <= 10_000):
+        raise SettingsError(f"--backup-keep {keep}: a number from 1 to 10000 is due")
+    return Plan(every_s=hours * 3600, keep=int(keep) if keep else usual.keep, into=Path(into) if into else None)
 
 
 class _Parser(argparse.ArgumentParser):

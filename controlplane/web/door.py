@@ -16,9 +16,9 @@ from controlplane.core.journal import Event
 from controlplane.core.record import Now
 from controlplane.core.views import Figures
 from controlplane.measures import Measures, QueueFigures
+from controlplane.store.backup import Manifest
 from controlplane.store.ring_file import Subject
 from controlplane.store.rings import Series
-from controlplane.store.backup import Manifest
 from controlplane.store.tails import Copy
 from protocol.messages import ContainerRef
 from protocol.names import ReplicaId

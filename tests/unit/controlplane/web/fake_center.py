@@ -18,6 +18,7 @@ from controlplane.web.door import Door, Settings
 from controlplane.web.routes import application, routes
 from protocol.handshake import secret_hash
 from tests.unit.controlplane.sample_cluster import NOW, shop
+from tests.unit.controlplane.web.fake_copies import FakeCopies
 from tests.unit.controlplane.web.fake_relay import FakeRelay, FakeTails
 from tests.unit.controlplane.web.fake_rings import FakeRings
 
@@ -58,6 +59,7 @@ class FakeCenter:
         self.wall = NOW.wall
         self.measures = Measures()
         self.metrics_replicas = 2000
+        self.copies = FakeCopies()
 
     async def ask(self, command: Command) -> Any:
         """Note the command, answer as told."""
@@ -101,6 +103,7 @@ class FakeCenter:
             rings=self.rings,
             journal=self,
             feed=self,
+            copies=self.copies,
             settings=Settings(
                 public_url=self.public_url,
                 admin_token_hash=secret_hash(TOKEN),
