@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME…] [--record]`: measure, print the tables; with --record write them into RESULTS.md, too.
 
 Without a name all that needs nothing but this machine, about 5 min; `peers` and `releases` need root and real Docker
-Engines.
+Engines, `dashboards` needs Chromium.
 """
 
 import argparse
@@ -29,6 +29,13 @@ def releases() -> list[Row]:
     return measured.measure()
 
 
+def dashboards() -> list[Row]:
+    """200 open pages on a cluster in which much changes."""
+    from benchmarks import dashboards as measured
+
+    return measured.measure()
+
+
 QUICK: dict[str, Callable[[], list[Row]]] = {
     "core": decisions.measure,
     "store": commits.measure,
@@ -40,14 +47,17 @@ QUICK: dict[str, Callable[[], list[Row]]] = {
 }
 """Each takes at most 30 s, alone; `ropes` 3 min."""
 
-BENCHMARKS = {**QUICK, "peers": peers, "releases": releases}
+BENCHMARKS = {**QUICK, "peers": peers, "releases": releases, "dashboards": dashboards}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks named, or the quick ones, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What things cost.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none = all but peers, releases"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(BENCHMARKS)}; none = the quick ones: {', '.join(QUICK)}",
     )
     parser.add_argument("--record", action="store_true", help="write the tables into benchmarks/RESULTS.md")
     given = parser.parse_args(arguments)

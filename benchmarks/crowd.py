@@ -3,7 +3,7 @@
 Run by `Crowd` as `python -m benchmarks.crowd`: a `Crew` on the first line of stdin, then orders, one answer line each.
 `join`: all connect, spread over so many seconds; from then on each keeps its rope as an agent does, with a heartbeat
 every 5 s ± 10 % and the signs of life between. `watch`: how long answers took, for so long. `back`: wait until every
-agent has a newer session than when this was asked.
+agent has a newer session than when this was asked. `churn`: from now on so many changes a second (`churn.py`).
 
 Light on purpose: one protocol object for each agent, frames made and masked beforehand, one timer for all. Where the
 Center must be believed (its signature), these agents believe it.
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.frames import Frame, Opcode
 
 from benchmarks.child import Child, started
+from benchmarks.churn import Churn
 from benchmarks.fleet import Crew
 from benchmarks.row import percentile
 from benchmarks.sample import Sample, agent_id, capacity, heartbeat, reports, versions
@@ -32,7 +33,19 @@ from nodeagent.pauses import Patience, beat_s
 from nodeagent.session import PULSES
 from protocol.codec import decode_from_center, encode, pages
 from protocol.handshake import agent_claim
-from protocol.messages import PROTOCOL, SUBPROTOCOL, Challenge, ComeBack, FromAgent, Hello, Inventory, Proof, Pulse
+from protocol.messages import (
+    PROTOCOL,
+    SUBPROTOCOL,
+    Challenge,
+    ComeBack,
+    ContainerReport,
+    FromAgent,
+    Hello,
+    Inventory,
+    Observed,
+    Proof,
+    Pulse,
+)
 
 PERIOD_S = 5.0
 TICK_S = 0.005
@@ -50,10 +63,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     what: str
     seconds: float = 0.0
+    per_s: float = 0.0
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """How it went. `sessions`: that are open now. `answered`: heartbeats; the times from send to answer."""
+    """How it went. `sessions`: that are open now. `answered`: heartbeats; the times from send to answer. `changes`:
+    told since the last `churn`.
+    """
 
     sessions: int
     took_s: float
@@ -61,6 +77,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     max_ms: float = 0.0
+    changes: int = 0
 
 
 class Crowd:
@@ -85,6 +102,10 @@ class Crowd:
     def back(self) -> Done:
         """Wait until every agent has a session that began after `mark`; `took_s` counts from `mark`."""
         return self._do(Order(what="back"))
+
+    def churn(self, per_s: float) -> Done:
+        """From now on so many changes a second; 0 = none. Tells how many there were since the last time."""
+        return self._do(Order(what="churn", per_s=per_s))
 
     def _do(self, order: Order) -> Done:
         self._put(order)
@@ -133,6 +154,7 @@ class _Agent(asyncio.Protocol):
         self.opened_at = 0.0
         self.riding = False
         self._sent_at = 0.0
+        self._observed = 0
 
     async def connect(self) -> None:
         """Try once; a failure is tried again by the rules of agents."""
@@ -194,6 +216,14 @@ class _Agent(asyncio.Protocol):
             self._sent_at = self._boat.clock()
             self._line.write(self._heartbeat)
 
+    def tell(self, report: ContainerReport) -> bool:
+        """Report a change; False when there is no session."""
+        if self._line is None or not self.riding:
+            return False
+        self._observed += 1
+        self._line.write(_masked(Observed(seq=self._observed, containers=(report,))))
+        return True
+
     def _again(self, held_s: float) -> None:
         wish_s, self._wish_s = self._wish_s, None
         self._boat.later(self._patience.after(held_s=held_s, wish_s=wish_s), self)
@@ -228,7 +258,7 @@ class _Agent(asyncio.Protocol):
             assert isinstance(wish, ComeBack)
             self._wish_s = wish.after_s
         elif body.startswith(_DESIRED) and not self.riding:
-            self.riding, self.opened_at = True, self._boat.clock()
+            self.riding, self.opened_at, self._observed = True, self._boat.clock(), 0
             self._boat.in_beat(self)
 
 
@@ -246,6 +276,7 @@ class _Boat:
         self._beating: set[int] = set()
         self._connecting: list[tuple[float, int]] = []
         self._marked_at = 0.0
+        self._churn = Churn(Sample(nodes=crew.nodes, replicas=crew.replicas), self.clock())
 
     def later(self, wait_s: float, agent: _Agent) -> None:
         """It connects again after so many seconds."""
@@ -270,6 +301,8 @@ class _Boat:
             while self._connecting and self._connecting[0][0] <= now:
                 _, number = heapq.heappop(self._connecting)
                 group.create_task(self._agents[number].connect())
+            for number, report in self._churn.due(now, time.time()):
+                self._agents[number].tell(report)
             await asyncio.sleep(TICK_S)
 
     async def carry_out(self, order: Order) -> Done:
@@ -294,6 +327,8 @@ class _Boat:
                 )
             case "mark":
                 self._marked_at = begun
+            case "churn":
+                return Done(sessions=self._open(0.0), took_s=0.0, changes=self._churn.begin(begun, order.per_s))
             case "back":
                 await self._until_open(self._marked_at)
                 begun = self._marked_at
