@@ -5,13 +5,14 @@ Knows no language, template or socket.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import Deployment, Step
-from controlplane.core.node import Node
+from controlplane.core.history import history_entry
+from controlplane.core.node import JoinTicket, Node
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica
@@ -22,8 +23,9 @@ from controlplane.web.chart import Charts
 from controlplane.web.door import Door
 from controlplane.web.history import Wanted, newest
 from controlplane.web.trend import Trend
+from controlplane.web.undo import Undo, last_asked, undo_of
 from controlplane.web.work import STEPS_SHOWN, Line, Work, line, step_line, work
-from protocol.api import NodeView, ProjectView
+from protocol.api import Change, NodeView, ProjectView
 from protocol.messages import Heartbeat
 
 EVENTS_SHOWN = 16
@@ -31,6 +33,7 @@ EVENTS_KEPT = 400
 """Lines in memory, of which the page of a project or node shows its own."""
 OWN_EVENTS = 30
 OWN_WORKS = 8
+REVISIONS_SHOWN = 20
 ALL_STEPS = 100_000
 WORKS_SHOWN = 6
 ENDED_SHOWN = 3
@@ -243,6 +246,53 @@ class Board:
         """A deployment with all its steps."""
         deployment = self._cluster.deployments.get(number)
         return None if deployment is None else self._work(deployment, self._door.now(), ALL_STEPS)
+
+    def changes(self, number: int) -> Sequence[Change]:
+        """What a deployment changes in the project, field by field; secrets are not told."""
+        found = self._cluster.deployments.get(number)
+        return () if found is None else history_entry(self._cluster, found, self._door.now().wall).changes
+
+    def undo(self, number: int) -> Undo | None:
+        """How a deployment is undone now."""
+        return undo_of(self._cluster, number)
+
+    def last_undo(self, project: str) -> Undo | None:
+        """How what was asked of a project last is undone now."""
+        return undo_of(self._cluster, last_asked(self._cluster, project))
+
+    def revisions(self, code: str) -> Sequence[Revision]:
+        """The newest kept revisions of a project, newest first."""
+        project = self._cluster.projects.get(code)
+        numbers = range(project.last_revision, 0, -1) if project else ()
+        kept = (found for n in numbers if (found := self._cluster.revisions.get((code, n))) is not None)
+        return list(islice(kept, REVISIONS_SHOWN))
+
+    def stories(self, cause: int) -> Sequence[Line]:
+        """All lines of one cause, oldest first; none when its beginning is not in memory."""
+        own = [e for e in self._events if e.cause == cause]
+        return own if own and own[0].seq == cause else ()
+
+    def newer(self, after: int, fits: Callable[[Line], bool]) -> Sequence[Line]:
+        """The lines in memory after a sequence number that fit, newest first."""
+        return [e for e in reversed(self._events) if e.seq > after and fits(e)]
+
+    @property
+    def tickets(self) -> Sequence[JoinTicket]:
+        """All join tokens that are remembered, those that end first at the top."""
+        return sorted(self._cluster.tickets.values(), key=lambda t: (t.expires_at, t.id))
+
+    def ticket(self, number: str) -> tuple[JoinTicket, NodeView | None] | None:
+        """A join token, and the node that joined with it."""
+        found = self._cluster.tickets.get(number)
+        if found is None:
+            return None
+        joined = next((n.name for n in self._cluster.nodes.values() if n.public_key == found.used_by), "")
+        return found, self._nodes.get(joined)
+
+    @property
+    def wall(self) -> float:
+        """The Center's clock, Unix seconds."""
+        return self._door.now().wall
 
     @property
     def faults(self) -> Sequence[str]:

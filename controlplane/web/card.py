@@ -21,6 +21,9 @@ KEYS_KEPT = 16384
 _HEARD = frozenset({"online", "suspect"})
 """States in which the latest figures still say something."""
 
+_WERE_RUNNING: Mapping[str, str] = {"offline": "interrupted", "suspect": "running", "unknown": "running"}
+"""State of a node -> the state of the replicas that ran there when it was last heard."""
+
 Shape = str
 """How a replica is drawn: `up half bad lost want off leaving`, each another outline."""
 
@@ -70,6 +73,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     disk: float | None
     seen: float | None
     interrupted: int
+    """Replicas that ran there when it was last heard, when it is not online."""
     engine_ok: bool
     held: bool
 
@@ -127,7 +131,7 @@ def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
         memory_reserved=_share(has.mem_reserved_mb, total),
         disk=_disk_used(view) if heard else None,
         seen=None if view.state == "online" else seen,
-        interrupted=sum(t.status == "interrupted" for t in view.tasks),
+        interrupted=sum(t.status == _WERE_RUNNING.get(view.state) for t in view.tasks),
         engine_ok=view.engine_ok,
         held=view.held,
     )

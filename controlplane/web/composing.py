@@ -1,6 +1,7 @@
 """The page of a Compose file: paste or change it, see its errors at their lines or the plan, then deploy it."""
 
 import asyncio
+import difflib
 
 from starlette.responses import Response
 
@@ -12,22 +13,19 @@ from controlplane.web.answers import STATUS
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.deeds import Deeds
 from controlplane.web.pages import Pages
+from controlplane.web.samples import SAMPLES
 from controlplane.web.visit import Visit
 from protocol.api import PlanAnswer, Problem
 
 FILE_MAX = 256 * 1024
 """Bytes of the form with the file in it."""
 
-SAMPLE = """services:
-  web:
-    image: nginx:1.29-alpine
-    ports: ["80"]
-    healthcheck:
-      test: [CMD, wget, -q, -O, /dev/null, "http://127.0.0.1/"]
-      interval: 5s
-    deploy:
-      replicas: 2
-"""
+DIFF_LINES_MAX = 5000
+"""Longer files are not compared: it would take too long."""
+DIFF_CONTEXT = 2
+
+Diff = tuple[tuple[str, str], ...]
+"""Mark (`+`, `-`, `@` or a space) and text of each line."""
 
 
 class Composing:
@@ -39,15 +37,14 @@ class Composing:
         self._deeds = deeds
 
     async def new(self, visit: Visit) -> Response:
-        """`GET /new`: a sample to begin with."""
-        return await self._page(visit, "", SAMPLE)
+        """`GET /new?sample=`: a sample to begin with."""
+        name = visit.request.query_params.get("sample", "")
+        return await self._page(visit, "", SAMPLES.get(name, next(iter(SAMPLES.values()))))
 
     async def edit(self, visit: Visit) -> Response:
         """`GET /projects/{code}/edit`: the file of the present revision."""
         code = self._pages.known_project(visit)
-        cluster = self._dashboard.door.controller.cluster
-        found = cluster.revisions.get((code, cluster.projects[code].revision))
-        return await self._page(visit, code, found.source if found else "", fixed=True)
+        return await self._page(visit, code, self._present(code), fixed=True)
 
     async def submit(self, visit: Visit) -> Response:
         """`POST /new`: `do` is `plan` or `deploy`."""
@@ -67,7 +64,14 @@ class Composing:
             status = STATUS.get(error.code, 400)
             return await self._page(visit, code, source, problems=(problem,), status=status, fixed=fixed)
         assert isinstance(plan, PlanAnswer)
-        return await self._page(visit, code, source, plan=plan, warnings=compose.warnings, fixed=fixed)
+        diff = await asyncio.to_thread(difference, self._present(code), source) if fixed else ()
+        return await self._page(visit, code, source, plan=plan, warnings=compose.warnings, fixed=fixed, diff=diff)
+
+    def _present(self, code: str) -> str:
+        """The file of the project's present revision, "" when it is not kept."""
+        cluster = self._dashboard.door.controller.cluster
+        found = cluster.revisions.get((code, cluster.projects[code].revision))
+        return found.source if found else ""
 
     async def _deploy(self, visit: Visit, compose: Compose, source: str) -> Response:
         assert visit.session is not None
@@ -87,6 +91,7 @@ class Composing:
         warnings: tuple[Problem, ...] = (),
         status: int = 200,
         fixed: bool = False,
+        diff: Diff = (),
     ) -> Response:
         html = self._dashboard.draw(
             visit,
@@ -94,6 +99,8 @@ class Composing:
             view="nodes",
             of="",
             said="",
+            samples=tuple(SAMPLES),
+            diff=diff,
             code=code,
             source=source,
             problems=problems,
@@ -102,3 +109,12 @@ class Composing:
             fixed=fixed,
         )
         return visit.page(html, status)
+
+
+def difference(before: str, after: str) -> Diff:
+    """What a person changed in a file, with the lines around it; empty when nothing did, or it is too long."""
+    old, new = before.splitlines(), after.splitlines()
+    if max(len(old), len(new)) > DIFF_LINES_MAX:
+        return ()
+    lines = difflib.unified_diff(old, new, lineterm="", n=DIFF_CONTEXT)
+    return tuple((line[:1], line if line.startswith("@@") else line[1:]) for line in list(lines)[2:])

@@ -3,7 +3,6 @@
 What is refused is said on the page that asked, which keeps its state. Reading pages are in `pages.py`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
@@ -24,18 +23,18 @@ from controlplane.core.command import (
     ResumeNode,
     Rollback,
     Scale,
+    StartProject,
+    StopProject,
 )
-from controlplane.core.node import JoinTicket
 from controlplane.core.record import Refused
-from controlplane.core.views import iso
 from controlplane.web.answers import STATUS, Rejected
-from controlplane.web.call import ASK_S, whole_number
+from controlplane.web.call import whole_number
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.forms import FIELD, check_sender, check_token
-from controlplane.web.pages import Pages
-from controlplane.web.tokens import TTL_S, join_line, new_ticket
+from controlplane.web.pages import Pages, ask
+from controlplane.web.undo import command_of, undo_of
 from controlplane.web.visit import FORM_MAX, Visit
-from protocol.names import NODE, SERVICE, is_legal
+from protocol.names import SERVICE, is_legal
 
 REPLICAS_MAX = 1000
 
@@ -60,14 +59,40 @@ class Deeds:
     async def restart(self, visit: Visit) -> Response:
         """`POST /projects/{code}/restart`."""
         await self.fields(visit)
-        return await self._operate(visit, Restart(project=self._pages.known_project(visit), actor=_who(visit)))
+        return await self._operate(visit, Restart(project=self._pages.known_project(visit), actor=who(visit)))
+
+    async def stop(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/stop`."""
+        await self.fields(visit)
+        return await self._operate(visit, StopProject(project=self._pages.known_project(visit), actor=who(visit)))
+
+    async def start(self, visit: Visit) -> Response:
+        """`POST /projects/{code}/start`."""
+        await self.fields(visit)
+        return await self._operate(visit, StartProject(project=self._pages.known_project(visit), actor=who(visit)))
+
+    async def undo(self, visit: Visit) -> Response:
+        """`POST /deployments/{id}/undo`: the opposite, as an ordinary command, if it is still the last thing asked."""
+        await self.fields(visit)
+        number, cluster = self._pages.known_deployment(visit), self._dashboard.door.controller.cluster
+        found, deployment = undo_of(cluster, number), cluster.deployments[number]
+        if found is None:
+            return await self._pages.deployment(visit, "there is nothing to undo: it ended or changed since", 409)
+        command = command_of(found, deployment, who(visit))
+        if found.way != "end":
+            return await self._operate(visit, command)
+        try:
+            await self.ask(command)
+        except Refused as error:
+            return await self._pages.deployment(visit, error.message, STATUS.get(error.code, 400))
+        return visit.redirect(f"/deployments/{number}")
 
     async def rollback(self, visit: Visit) -> Response:
         """`POST /projects/{code}/rollback`: to the revision in the form, else to the one before."""
         fields = await self.fields(visit)
         revision = whole_number("revision", fields.get("revision", "")) or 0
         code = self._pages.known_project(visit)
-        return await self._operate(visit, Rollback(project=code, revision=revision, actor=_who(visit)))
+        return await self._operate(visit, Rollback(project=code, revision=revision, actor=who(visit)))
 
     async def scale(self, visit: Visit) -> Response:
         """`POST /projects/{code}/scale`."""
@@ -75,17 +100,18 @@ class Deeds:
         service = fields.get("service", "").strip()
         if not is_legal(SERVICE, service):
             return await self._pages.project(visit, f"service: must match {SERVICE.pattern}", 400)
-        count = whole_number("replicas", fields.get("replicas", ""), most=REPLICAS_MAX)
+        typed = fields.get(f"replicas.{service}", fields.get("replicas", ""))
+        count = whole_number("replicas", typed, most=REPLICAS_MAX)
         if count is None:
             return await self._pages.project(visit, f"replicas: must be from 0 to {REPLICAS_MAX}", 400)
-        return await self._operate(visit, Scale(project=code, services={service: count}, actor=_who(visit)))
+        return await self._operate(visit, Scale(project=code, services={service: count}, actor=who(visit)))
 
     async def remove_project(self, visit: Visit) -> Response:
         """`POST /projects/{code}/remove`: the code must be typed."""
         fields, code = await self.fields(visit), self._pages.known_project(visit)
         if fields.get("confirm", "") != code:
             return await self._pages.project(visit, "nothing was removed: the code that was typed is another one", 400)
-        return await self._operate(visit, RemoveProject(project=code, actor=_who(visit)))
+        return await self._operate(visit, RemoveProject(project=code, actor=who(visit)))
 
     async def steer(self, visit: Visit) -> Response:
         """`POST /deployments/{id}`: pause, resume, cancel, promote or abort it."""
@@ -93,7 +119,7 @@ class Deeds:
         kind = _STEERING.get(fields.get("do", ""))
         if kind is None:
             raise Rejected("bad_request", "do: must be one of " + ", ".join(_STEERING))
-        command = kind(deployment=number, actor=_who(visit))  # type: ignore[call-arg]  # all five have it
+        command = kind(deployment=number, actor=who(visit))  # type: ignore[call-arg]  # all five have it
         try:
             await self.ask(command)
         except Refused as error:
@@ -102,15 +128,15 @@ class Deeds:
 
     async def drain(self, visit: Visit) -> Response:
         """`POST /nodes/{name}/drain`."""
-        return await self._on_node(visit, lambda name: DrainNode(node=name, actor=_who(visit)))
+        return await self._on_node(visit, lambda name: DrainNode(node=name, actor=who(visit)))
 
     async def resume(self, visit: Visit) -> Response:
         """`POST /nodes/{name}/resume`."""
-        return await self._on_node(visit, lambda name: ResumeNode(node=name, actor=_who(visit)))
+        return await self._on_node(visit, lambda name: ResumeNode(node=name, actor=who(visit)))
 
     async def confirm_down(self, visit: Visit) -> Response:
         """`POST /nodes/{name}/confirm-down`."""
-        return await self._on_node(visit, lambda name: ConfirmDown(node=name, actor=_who(visit)))
+        return await self._on_node(visit, lambda name: ConfirmDown(node=name, actor=who(visit)))
 
     async def remove_node(self, visit: Visit) -> Response:
         """`POST /nodes/{name}/remove`: the name must be typed; then it is removed whatever its state."""
@@ -118,23 +144,10 @@ class Deeds:
         if fields.get("confirm", "") != name:
             return await self._pages.node(visit, "nothing was removed: the name that was typed is another one", 400)
         try:
-            await self.ask(RemoveNode(node=name, force=True, actor=_who(visit)))
+            await self.ask(RemoveNode(node=name, force=True, actor=who(visit)))
         except Refused as error:
             return await self._pages.node(visit, error.message, STATUS.get(error.code, 400))
         return visit.redirect("/nodes")
-
-    async def invite(self, visit: Visit) -> Response:
-        """`POST /nodes`: a join token, shown once as the line that uses it."""
-        name = (await self.fields(visit)).get("name", "").strip()
-        if name and not is_legal(NODE, name):
-            return await self._pages.show(
-                visit, "nodes", said=f"name: must match {NODE.pattern}", status=400, line="", until=""
-            )
-        token, command = new_ticket(self._dashboard.door.settings.fingerprint, name, TTL_S, _who(visit))
-        made = await self.ask(command)
-        assert isinstance(made, JoinTicket)
-        line = join_line(self._dashboard.door.settings.public_url, visit.request.url, token)
-        return await self._pages.show(visit, "nodes", line=line, until=iso(made.expires_at))
 
     async def fields(self, visit: Visit, most: int = FORM_MAX) -> dict[str, str]:
         """The form, whose sender and secret were checked. Raises Rejected."""
@@ -146,11 +159,7 @@ class Deeds:
 
     async def ask(self, command: Command) -> object:
         """Ask the one writer. Raises Refused; Rejected(timeout)."""
-        try:
-            async with asyncio.timeout(ASK_S):
-                return await self._dashboard.door.controller.ask(command)
-        except TimeoutError as error:
-            raise Rejected("timeout", f"no answer within {ASK_S:.0f} s; whether it was done is not known") from error
+        return await ask(self._dashboard.door, command)
 
     async def _operate(self, visit: Visit, command: Command) -> Response:
         try:
@@ -172,6 +181,7 @@ class Deeds:
         return visit.redirect(f"/nodes/{name}")
 
 
-def _who(visit: Visit) -> str:
+def who(visit: Visit) -> str:
+    """Who is signed in, for the journal."""
     assert visit.session is not None
     return visit.session.who.name

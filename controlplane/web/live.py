@@ -45,8 +45,8 @@ LATER = 1013
 
 BEAT = "{}"
 
-OF_MAX = 64
-"""Characters of what a view is about."""
+OF_MAX = 200
+"""Characters of what a view is about: a filter of events names a project and a node."""
 
 View = Callable[[Board, str], Pieces]
 

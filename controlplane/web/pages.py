@@ -3,24 +3,32 @@
 Forms that change something are in `deeds.py`; the page of a Compose file is in `composing.py`.
 """
 
-from urllib.parse import urlencode
+import asyncio
 
+import msgspec
 from starlette.responses import Response
 
+from controlplane.core.command import Command, PlanDrain
 from controlplane.core.views import event_view
 from controlplane.store.ring_file import Subject
 from controlplane.web.answers import Rejected
-from controlplane.web.call import whole_number
+from controlplane.web.call import ASK_S, whole_number
 from controlplane.web.chart import Charts
 from controlplane.web.dashboard import Dashboard
+from controlplane.web.door import Door
+from controlplane.web.filtering import KINDS, Filter
 from controlplane.web.history import Wanted, following, newest
+from controlplane.web.sheet import Sheet
+from controlplane.web.story import story
+from controlplane.web.views import told
 from controlplane.web.visit import Visit
-from controlplane.web.work import Line, line
-from protocol.names import NODE, PROJECT, is_legal
+from controlplane.web.work import line
 
 EVENTS_SHOWN = 100
 STORY_MAX = 500
 """Lines of one story that are shown."""
+NEVER = 1 << 60
+"""No line is after it: a page of older events stays as it is."""
 
 
 class Pages:
@@ -36,7 +44,11 @@ class Pages:
 
     async def nodes(self, visit: Visit) -> Response:
         """`GET /nodes`."""
-        return await self.show(visit, "nodes", line="", until="")
+        return await self.show(visit, "nodes")
+
+    async def projects(self, visit: Visit) -> Response:
+        """`GET /projects`."""
+        return await self.show(visit, "projects")
 
     async def node(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /nodes/{name}`."""
@@ -48,8 +60,11 @@ class Pages:
     async def project(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /projects/{code}`."""
         code = self.known_project(visit)
+        cluster = self._dashboard.door.controller.cluster
+        revision = cluster.revisions.get((code, cluster.projects[code].revision))
+        source = revision.source if revision else ""
         week = await self._week(visit, ("project", code))
-        return await self.show(visit, "project", code, said=said, status=status, week=week)
+        return await self.show(visit, "project", code, said=said, status=status, week=week, source=source)
 
     async def deployment(self, visit: Visit, said: str = "", status: int = 200) -> Response:
         """`GET /deployments/{id}`."""
@@ -57,47 +72,57 @@ class Pages:
         return await self.show(visit, "deployment", str(number), said=said, status=status)
 
     async def events(self, visit: Visit) -> Response:
-        """`GET /events?project=&node=&cause=&before=`: live without a filter; the whole story with `cause`."""
+        """`GET /events?project=&node=&kind=&people=&before=`, newest first and live; the whole story with `cause`."""
         query = visit.request.query_params
-        wanted = Wanted(
-            project=_name(query.get("project", "")),
-            node=_name(query.get("node", "")),
-            cause=whole_number("cause", query.get("cause", "")) or 0,
-        )
-        before = whole_number("before", query.get("before", ""))
-        filtered = wanted != Wanted() or before is not None
-        found = await self._found(wanted, before) if filtered else ()
-        older = {"project": wanted.project, "node": wanted.node, "before": found[-1].seq if found else 0}
-        draw = self._dashboard.drawing(visit)
+        if cause := whole_number("cause", query.get("cause", "")):
+            return await self._story(visit, cause)
+        wanted, before = Filter.of(query), whole_number("before", query.get("before", ""))
+        if wanted == Filter() and before is None:
+            return await self.show(visit, "events", found="", older="", kinds=KINDS, wanted=wanted)
+        last = self._dashboard.door.controller.cluster.meta.event_seq if before is None else max(0, before - 1)
+        found = await newest(self._dashboard.door.journal, last, EVENTS_SHOWN, wanted.wanted)
+        lines = tuple(line(event_view(e)) for e in reversed(found))
+        older = f"{wanted.query}&before={lines[-1].seq}" if len(lines) == EVENTS_SHOWN else ""
+        live = msgspec.structs.replace(wanted, after=last if before is None else NEVER).query
+        drawn = self._dashboard.drawing(visit)("_events", lines) if lines else ""
         return await self.show(
-            visit,
-            "events",
-            filtered=filtered,
-            found=draw("_events", found) if filtered else "",
-            cause=wanted.cause,
-            project=wanted.project,
-            node=wanted.node,
-            older=urlencode(older) if len(found) == EVENTS_SHOWN and not wanted.cause else "",
+            visit, "fresh", live, page="events", found=drawn, older=older, kinds=KINDS, wanted=wanted
         )
 
-    async def _found(self, wanted: Wanted, before: int | None) -> tuple[Line, ...]:
-        door = self._dashboard.door
-        if wanted.cause:
-            return tuple(line(event_view(e)) for e in await following(door.journal, 0, STORY_MAX, wanted))
-        last = door.controller.cluster.meta.event_seq if before is None else max(0, before - 1)
-        found = await newest(door.journal, last, EVENTS_SHOWN, wanted)
-        return tuple(line(event_view(e)) for e in reversed(found))
+    async def _story(self, visit: Visit, cause: int) -> Response:
+        found = await following(self._dashboard.door.journal, 0, STORY_MAX, Wanted(cause=cause))
+        sheet = Sheet(self._dashboard.drawing(visit))
+        sheet.update(told(story([line(event_view(e)) for e in found])))
+        first = found[0].text if found else ""
+        more = len(found) == STORY_MAX
+        return await self.show(visit, "story", str(cause), page="story", first=first, more=more, told=sheet.section)
+
+    async def drain(self, visit: Visit, said: str = "", status: int = 200) -> Response:
+        """`GET /nodes/{name}/drain`: what a drain would move, and where to."""
+        name = self.known_node(visit)
+        plan = await ask(self._dashboard.door, PlanDrain(node=name))
+        return await self.show(visit, "node", name, page="drain", said=said, status=status, plan=plan)
 
     async def _week(self, visit: Visit, subject: Subject) -> str:
         """The charts of the last seven days; they do not change while the page is open."""
         return self._dashboard.drawing(visit)("_charts", await self._charts.week(subject))
 
     async def show(
-        self, visit: Visit, view: str, of: str = "", *, said: str = "", status: int = 200, **more: object
+        self,
+        visit: Visit,
+        view: str,
+        of: str = "",
+        *,
+        page: str = "",
+        said: str = "",
+        status: int = 200,
+        **more: object,
     ) -> Response:
-        """A live page. `said`: why what was asked for was not done."""
+        """A live page. `page`: its template, where it is not named like the view. `said`: why what was asked for was
+        not done.
+        """
         sheet = await self._dashboard.live.sheet(view, of, visit.language.code)
-        html = self._dashboard.draw(visit, view, view=view, of=of, section=sheet.section, said=said, **more)
+        html = self._dashboard.draw(visit, page or view, view=view, of=of, section=sheet.section, said=said, **more)
         return visit.page(html, status)
 
     def known_project(self, visit: Visit) -> str:
@@ -123,6 +148,10 @@ class Pages:
         return number
 
 
-def _name(text: str) -> str:
-    """A name to filter by; what is no name finds nothing, so it is left out."""
-    return text if is_legal(NODE, text) or is_legal(PROJECT, text) else ""
+async def ask(door: Door, command: Command) -> object:
+    """Ask the one writer. Raises Refused; Rejected(timeout)."""
+    try:
+        async with asyncio.timeout(ASK_S):
+            return await door.controller.ask(command)
+    except TimeoutError as error:
+        raise Rejected("timeout", f"no answer within {ASK_S:.0f} s; whether it was done is not known") from error

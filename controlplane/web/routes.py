@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import deployments, figures, health, metrics, nodes, projects, records, reference, tokens
+from controlplane.web import backup, deployments, figures, health, metrics, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -26,14 +26,17 @@ from controlplane.web.deeds import Deeds
 from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
+from controlplane.web.joining import Joining
 from controlplane.web.login import Login
 from controlplane.web.logpage import LogPages
 from controlplane.web.multiplex import Multiplex
 from controlplane.web.pages import Pages
 from controlplane.web.pagestream import PageStreams
+from controlplane.web.palette import Palette
 from controlplane.web.policy import NOBODY, Policy, admin, anyone, anyone_truly, check_origin, identify
 from controlplane.web.rate import RateLimit
 from controlplane.web.reference import Reference
+from controlplane.web.settings_page import SettingsPage
 from controlplane.web.stream import Streams
 from controlplane.web.terminal import Terminals
 from controlplane.web.visit import Visit
@@ -76,6 +79,9 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/metrics", anyone_truly, metrics.metrics),
     Row("GET", "/api/v1/openapi.json", anyone, reference.openapi),
     Row("GET", "/api/v1/whoami", admin, reference.whoami),
+    Row("GET", "/api/v1/backup", admin, backup.backup),
+    Row("GET", "/api/v1/adoption", admin, backup.adoption),
+    Row("POST", "/api/v1/adoption/confirm", admin, backup.confirm, changes=True),
     Row("GET", "/api/v1/nodes", admin, nodes.nodes),
     Row("GET", "/api/v1/nodes/{name}", admin, nodes.node),
     Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),
@@ -135,24 +141,30 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
     """The pages."""
     shown, login = Pages(dashboard), Login(dashboard, Attempts(lambda: dashboard.door.now().mono))
     deeds = Deeds(dashboard, shown)
-    composing = Composing(dashboard, shown, deeds)
+    composing, joining = Composing(dashboard, shown, deeds), Joining(dashboard, shown, deeds)
+    settings = SettingsPage(dashboard, shown, deeds)
     logs, terminals = LogPages(dashboard), Terminals(dashboard)
     return (
         Page("GET", "/", admin, shown.overview),
         Page("GET", "/nodes", admin, shown.nodes),
-        Page("POST", "/nodes", admin, deeds.invite),
+        Page("GET", "/join", admin, joining.form),
+        Page("POST", "/join", admin, joining.invite),
         Page("GET", "/nodes/{name}", admin, shown.node),
+        Page("GET", "/nodes/{name}/drain", admin, shown.drain),
         Page("POST", "/nodes/{name}/drain", admin, deeds.drain),
         Page("POST", "/nodes/{name}/resume", admin, deeds.resume),
         Page("POST", "/nodes/{name}/confirm-down", admin, deeds.confirm_down),
         Page("POST", "/nodes/{name}/remove", admin, deeds.remove_node),
         Page("GET", "/new", admin, composing.new),
         Page("POST", "/new", admin, composing.submit),
+        Page("GET", "/projects", admin, shown.projects),
         Page("GET", "/projects/{code}", admin, shown.project),
         Page("GET", "/projects/{code}/edit", admin, composing.edit),
         Page("POST", "/projects/{code}/restart", admin, deeds.restart),
         Page("POST", "/projects/{code}/rollback", admin, deeds.rollback),
         Page("POST", "/projects/{code}/scale", admin, deeds.scale),
+        Page("POST", "/projects/{code}/stop", admin, deeds.stop),
+        Page("POST", "/projects/{code}/start", admin, deeds.start),
         Page("POST", "/projects/{code}/remove", admin, deeds.remove_project),
         Page("GET", "/projects/{code}/logs", admin, logs.logs),
         Page("GET", "/projects/{code}/logs/{service}", admin, logs.logs),
@@ -160,7 +172,12 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
         Page("GET", "/projects/{code}/terminal/{service}/{replica}", admin, terminals.terminal),
         Page("GET", "/deployments/{id}", admin, shown.deployment),
         Page("POST", "/deployments/{id}", admin, deeds.steer),
+        Page("POST", "/deployments/{id}/undo", admin, deeds.undo),
         Page("GET", "/events", admin, shown.events),
+        Page("GET", "/settings", admin, settings.show),
+        Page("POST", "/settings/revoke", admin, settings.revoke),
+        Page("POST", "/settings/sessions", admin, settings.sign_out_others),
+        Page("GET", "/palette", admin, Palette(dashboard).find),
         Page("GET", "/api/v1/docs", anyone, Reference(dashboard).page),
         Page("GET", "/login", anyone, login.form),
         Page("POST", "/login", anyone, login.sign_in),

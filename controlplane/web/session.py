@@ -69,5 +69,11 @@ class Sessions:
         """Forget it; open pages notice within a second."""
         self._sessions.pop(secret_hash(value), None)
 
+    def end_others(self, value: str) -> None:
+        """Forget all but this one."""
+        kept = secret_hash(value)
+        for key in [k for k in self._sessions if k != kept]:
+            del self._sessions[key]
+
     def __len__(self) -> int:
         return len(self._sessions)

@@ -33,7 +33,7 @@ _ID = re.compile(r"[0-9a-f]{1,64}")
 async def tokens(call: Call) -> Response:
     """`GET join-tokens`, those that end first at the top."""
     found = sorted(call.cluster.tickets.values(), key=lambda t: (t.expires_at, t.id))
-    return answer([_view(ticket, call.now.wall) for ticket in found])
+    return answer([view_of(ticket, call.now.wall) for ticket in found])
 
 
 async def revoke(call: Call) -> Response:
@@ -42,7 +42,8 @@ async def revoke(call: Call) -> Response:
     return Response(status_code=204)
 
 
-def _view(ticket: JoinTicket, wall: float) -> JoinTokenView:
+def view_of(ticket: JoinTicket, wall: float) -> JoinTokenView:
+    """A join token as people see it at `wall`, Unix seconds."""
     state = "used" if ticket.used_by else "open" if wall < ticket.expires_at else "expired"
     return JoinTokenView(id=ticket.id, name=ticket.name, state=state, expires_at=iso(ticket.expires_at))
 

@@ -7,8 +7,11 @@ import msgspec
 from controlplane.web import overview
 from controlplane.web.board import Board
 from controlplane.web.card import key_of
+from controlplane.web.filtering import Filter
 from controlplane.web.overview import Totals
 from controlplane.web.sheet import Many, Piece, Pieces
+from controlplane.web.story import Story, story
+from controlplane.web.tokens import view_of
 from protocol.api import NodeTask, NodeView, ReplicaView
 from protocol.messages import Versions
 
@@ -36,12 +39,26 @@ def overview_pieces(board: Board, _: str) -> Pieces:
     }
 
 
+def projects_pieces(board: Board, _: str) -> Pieces:
+    """`/projects`: all of them."""
+    rows = board.rows
+    totals = overview.totals((), rows)
+    return {
+        "projects-head": Piece("_projects_head", (totals, 0)),
+        "projects": Many("_project", "_no_projects", {r.key: r for r in rows}),
+    }
+
+
 def project_pieces(board: Board, code: str) -> Pieces:
     """`/projects/CODE`: the state in a sentence, then services, replicas, deployments, events."""
     found = board.project(code)
     replicas = found.replicas if found else ()
+    kept = tuple(Kept(number=r.number, at=r.created_at, actor=r.actor) for r in board.revisions(code))
     return {
         "state": Piece("_project_state", (found.state, found.message, found.revision) if found else None),
+        "choices": Piece("_project_choices", (code, found.state, len(kept) > 1) if found else None),
+        "undo": Piece("_undo", board.last_undo(code)),
+        "revisions": Piece("_revisions", (found.revision, kept) if found else (0, ())),
         "services": Piece("_services", found.services if found else ()),
         "charts": Piece("_charts", board.charts.hour(("project", code))),
         "replicas": Many("_replica", "_no_replicas", {_replica_key(r): (code, r) for r in replicas}),
@@ -57,6 +74,7 @@ def node_pieces(board: Board, name: str) -> Pieces:
     return {
         "card": Many("_node", "_gone", {card.key: card} if card else {}),
         "choices": Piece("_node_choices", (name, found.state, found.draining) if found else None),
+        "drain": Piece("_drain", found.drain if found else None),
         "charts": Piece("_charts", board.charts.hour(("node", name))),
         "facts": Piece("_node_facts", _facts(found) if found else None),
         "tasks": Many("_task", "_no_replicas", {_task_key(t): t for t in tasks}),
@@ -69,7 +87,9 @@ def deployment_pieces(board: Board, number: str) -> Pieces:
     found = board.whole_work(int(number)) if number.isascii() and number.isdigit() else None
     return {
         "work": Piece("_deployments", (found,) if found else ()),
-        "choices": Piece("_choices", (found.id, found.project, found.state, found.revision) if found else None),
+        "choices": Piece("_choices", found),
+        "undo": Piece("_undo", board.undo(found.id) if found and found.state == "succeeded" else None),
+        "changes": Piece("_changes", tuple(board.changes(found.id)) if found else ()),
         "events": Piece("_events", tuple(board.events_of(deployment=found.id)) if found else ()),
     }
 
@@ -79,9 +99,54 @@ def events_pieces(board: Board, _: str) -> Pieces:
     return {"events": Piece("_events", tuple(board.all_events))}
 
 
+def fresh_pieces(board: Board, query: str) -> Pieces:
+    """`/events` with a filter: what has come since the page was made, above what the journal had."""
+    wanted = Filter.of_query(query)
+    return {"fresh": Piece("_fresh", tuple(board.newer(wanted.after, wanted.fits)))}
+
+
+def story_pieces(board: Board, cause: str) -> Pieces:
+    """`/events?cause=`: the story goes on while it is read. Nothing when its beginning is too long ago."""
+    lines = board.stories(int(cause)) if cause.isascii() and cause.isdigit() else ()
+    return told(story(lines)) if lines else {}
+
+
+def told(found: Story) -> Pieces:
+    """A story's pieces, for the first paint from the journal too."""
+    return {
+        "phases": Piece("_phases", found.phases),
+        "story": Many("_chapter", "_no_story", {c.key: c for c in found.chapters}),
+    }
+
+
+def settings_pieces(board: Board, _: str) -> Pieces:
+    """`/settings`: the join tokens."""
+    wall = board.wall
+    views = {f"token-{t.id}": view_of(t, wall) for t in board.tickets}
+    return {"tokens": Many("_token", "_no_tokens", views)}
+
+
+def join_pieces(board: Board, number: str) -> Pieces:
+    """`/join`: has the node that the token was made for come?"""
+    found = board.ticket(number)
+    if found is None:
+        return {"joined": Piece("_joined", None)}
+    ticket, node = found
+    view = view_of(ticket, board.wall)
+    return {"joined": Piece("_joined", (view, node.name if node else "", node.state if node else ""))}
+
+
 def nodes_pieces(board: Board, _: str) -> Pieces:
     """`/nodes`, and the page that waits for a node to join."""
     return {"map": Many("_node", "_no_nodes", {c.key: c for c in board.cards})}
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision that a project can go back to. `at`: wall seconds, 0 = not known."""
+
+    number: int
+    at: float
+    actor: str
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +196,13 @@ VIEWS: Mapping[str, Callable[[Board, str], Pieces]] = {
     "deployment": deployment_pieces,
     "events": events_pieces,
     "nodes": nodes_pieces,
+    "projects": projects_pieces,
+    "fresh": fresh_pieces,
+    "story": story_pieces,
+    "settings": settings_pieces,
+    "join": join_pieces,
 }
 """`?view=` of `/live`."""
 
-ABOUT = frozenset({"project", "node", "deployment"})
+ABOUT = frozenset({"project", "node", "deployment", "fresh", "story", "join"})
 """Views that are about one thing, `?of=`."""

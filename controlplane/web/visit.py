@@ -16,7 +16,8 @@ from controlplane.web.session import Session
 
 THEMES = ("system", "light", "dark")
 FORM_MAX = 8 * 1024
-FIELDS_MAX = 20
+FIELDS_MAX = 200
+"""The form of a project has a field for each of its services."""
 PACK_MIN = 1024
 """Bytes of a page from which it is compressed."""
 

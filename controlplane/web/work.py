@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from protocol.api import DeploymentView, EventView, StepView
+from protocol.api import Candidate, DeploymentView, EventView, StepView
 
 STEPS_SHOWN = 6
 
@@ -55,6 +55,12 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     count: int
     at: str
+    from_revision: int = 0
+    warnings: tuple[str, ...] = ()
+    canary: bool = False
+    """It has canaries that a person may promote."""
+    whole: bool = False
+    """Its steps are told also when all went well: this is its own page."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +71,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     tone: str
     text: str
+    kind: str = ""
+    actor: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """Of a choice of a node: the best with their scores, then those refused with the reason."""
     cause: int = 0
     project: str = ""
     node: str = ""
@@ -94,6 +104,10 @@ def work(view: DeploymentView, steps: Sequence[StepLine], most: int = STEPS_SHOW
         done=done,
         count=len(steps),
         at=view.ended_at or view.started_at or view.created_at,
+        from_revision=view.from_revision,
+        warnings=view.warnings,
+        canary=any(s.kind == "canary" for s in steps),
+        whole=most > STEPS_SHOWN,
     )
 
 
@@ -119,6 +133,9 @@ def line(view: EventView) -> Line:
         at=view.at,
         tone=_EVENT_TONES.get(view.kind, "id"),
         text=view.text,
+        kind=view.kind,
+        actor=view.actor,
+        candidates=msgspec.convert(view.data.get("candidates", ()), tuple[Candidate, ...]),
         cause=view.cause,
         project=view.project,
         node=view.node,
