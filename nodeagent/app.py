@@ -24,6 +24,7 @@ from nodeagent.host import boot_id, claim_folder
 from nodeagent.hostports import taken_port
 from nodeagent.housing import Housing, check, find_housing
 from nodeagent.identity import Identity, load_identity, save_identity
+from nodeagent.images import Images
 from nodeagent.journal import Journal, Remembered
 from nodeagent.keys import new_seed
 from nodeagent.link import Link
@@ -139,6 +140,7 @@ class Agent:
                     state,
                     revision=kept.revision if kept else 0,
                     wall=clock().wall,
+                    images=images.question(),
                 )
 
             core = Loop(
@@ -150,17 +152,22 @@ class Agent:
                 probe=lambda word: prober.aim(word),
             )
             shipper, streams = self._streams(docker, state)
-            executor = Executor(docker, group, core.post, before_remove=shipper.removing, port_test=self._port_test)
+            images = self._images(docker, journal, remembered, meters, state)
+            executor = Executor(
+                docker, group, core.post, images=images, before_remove=shipper.removing, port_test=self._port_test
+            )
             tails = Tails(docker, group, core.post)
             watcher = Watcher(docker, core.post)
             prober = Prober(docker, core.post, now=clock)
-            link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=core.post, streams=streams)
+            post = images.overhearing(core.post)
+            link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=post, streams=streams)
             self._link = link
             group.create_task(core.run(), name="core")
             group.create_task(watcher.run(), name="watcher")
             group.create_task(prober.run(), name="prober")
             group.create_task(executor.sweep(), name="sweep")
             group.create_task(meters.run(), name="meters")
+            group.create_task(images.run(), name="images")
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
                     await watcher.looked.wait()
@@ -175,6 +182,21 @@ class Agent:
         logs = Logs(docker, ring, copies)
         execs = Execs(docker, copies, allowed=not self._settings.no_exec)
         return shipper, lambda bulk, send: Streams(bulk, send, logs=logs, execs=execs, shipper=shipper)
+
+    def _images(
+        self, docker: Docker, journal: Journal, remembered: Remembered, meters: Meters, state: NodeState
+    ) -> Images:
+        """Only the disk of an engine on this machine is known to be short."""
+        here = self._settings.docker.startswith("unix:")
+        return Images(
+            docker,
+            journal,
+            remembered.images,
+            share=lambda: meters.free_share if here else 1.0,
+            measure=meters.measure_free_share,
+            wanted=lambda: {item.want.image for item in state.assignments() if item.want is not None},
+            now=clock,
+        )
 
     async def _join(self, known: Identity | None) -> Identity:
         """Register and keep the identity. The key is on disk first: a lost answer is asked for again with the same."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from nodeagent.core.container import Container, Docker, DockerFault
 from nodeagent.core.events import Event, PullMoved, StepDone, StepFailed
@@ -31,8 +31,33 @@ log = logging.getLogger(__name__)
 PortTest = Callable[[tuple[PortLease, ...]], PortLease | None]
 
 
+class Pulls(Protocol):
+    """Who notes which images were pulled."""
+
+    def coming(self, image: str) -> None:
+        """A pull begins."""
+
+    def missed(self, image: str) -> None:
+        """It failed."""
+
+    async def came(self, image: str) -> None:
+        """It was not here before and is now."""
+
+
+class _Unnoted:
+    def coming(self, image: str) -> None:
+        return
+
+    def missed(self, image: str) -> None:
+        return
+
+    async def came(self, image: str) -> None:
+        return
+
+
 class Executor:
-    """Steps on one engine. `group`: where the steps run. `post`: takes the events. `before_remove`: waited for; it
+    """Steps on one engine. `group`: where the steps run. `post`: takes the events. `images`: notes what was pulled.
+    `before_remove`: waited for; it
     keeps the last lines of what is removed. `port_test`: a lease whose host port is taken, or None; where the engine is
     another machine's there is nothing to try. `routes`: CIDRs to keep networks clear of.
     """
@@ -43,6 +68,7 @@ class Executor:
         group: asyncio.TaskGroup,
         post: Callable[[Event], Awaitable[None]],
         *,
+        images: Pulls | None = None,
         before_remove: Callable[[Remove], Awaitable[None]] | None = None,
         port_test: PortTest = taken_port,
         routes: Callable[[], tuple[str, ...]] = host_routes,
@@ -50,6 +76,7 @@ class Executor:
         self._docker = docker
         self._group = group
         self._post = post
+        self._images: Pulls = images or _Unnoted()
         self._before_remove = before_remove
         self._port_test = port_test
         self._routes = routes
@@ -120,6 +147,15 @@ class Executor:
     async def _pull(self, image: str) -> None:
         if await self._docker.has_image(image):
             return
+        self._images.coming(image)
+        try:
+            await self._pull_missing(image)
+        except BaseException:
+            self._images.missed(image)
+            raise
+        await self._images.came(image)
+
+    async def _pull_missing(self, image: str) -> None:
         told_at = 0.0
         try:
             async with asyncio.timeout(PULL_MAX_S), aclosing(self._docker.pull(image)) as pull:

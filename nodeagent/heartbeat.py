@@ -40,9 +40,18 @@ class Readings(Protocol):
 
 
 def make_heartbeat(
-    seq: int, agent_id: str, readings: Readings, state: NodeState, *, revision: int, wall: float
+    seq: int,
+    agent_id: str,
+    readings: Readings,
+    state: NodeState,
+    *,
+    revision: int,
+    wall: float,
+    images: tuple[str, ...] = (),
 ) -> Heartbeat:
-    """The frame as of now. `revision`: the newest one that is on disk. `wall`: wall seconds, for uptimes."""
+    """The frame as of now. `revision`: the newest one that is on disk. `wall`: wall seconds, for uptimes. `images`:
+    what might be removed.
+    """
     return Heartbeat(
         agent_id=agent_id,
         seq=seq,
@@ -58,4 +67,5 @@ def make_heartbeat(
         revision=revision,
         net_in_kb=readings.net_in_kb,
         net_out_kb=readings.net_out_kb,
+        images=images,
     )

@@ -1,7 +1,8 @@
-"""What the agent remembers on disk: the Center's last word (`memory.json`) and its tasks (`tasks.jsonl`).
+"""What the agent remembers on disk: the Center's last word (`memory.json`), its tasks (`tasks.jsonl`), and which
+images it pulled (`images.json`).
 
 Everything is synced before the call returns. Knows files only: what is saved when is decided by the core. Called by
-`loop`, one call at a time, and by `app` at the start.
+`loop`, one call at a time, by `images` for its own file, and by `app` at the start.
 """
 
 import asyncio
@@ -18,28 +19,41 @@ from nodeagent.disk import append_line, replace_file, sync_folder
 LINES_MAX = 4 * FINISHED_MAX
 """Lines of the task file after which it is written anew with the newest record of each task."""
 
+IMAGES_MAX = 1000
+"""Images that are written down; of older ones it is forgotten who pulled them, so they stay."""
+
+
+class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A pinned image that this agent pulled. `at`: wall seconds."""
+
+    image: str
+    at: float
+
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What was found on disk. `troubles`: sentences on what could not be read."""
 
     memory: Memory
     tasks: tuple[TaskRecord, ...]
+    images: tuple[PulledImage, ...] = ()
     troubles: tuple[str, ...] = ()
 
 
 class Journal:
-    """The two files in `folder`, which must exist."""
+    """The files in `folder`, which must exist."""
 
     def __init__(self, folder: Path) -> None:
         self._memory = folder / "memory.json"
         self._tasks = folder / "tasks.jsonl"
+        self._images = folder / "images.json"
+        self._images_lock = asyncio.Lock()
         self._latest: dict[str, TaskRecord] = {}
         self._lines = 0
         self._torn = False
         """The task file lacks something or ends in half a line: it is to be written anew, not added to."""
 
     def load(self) -> Remembered:
-        """Read both. What is damaged is left out and told: without a known desired state nothing is started or
+        """Read them. What is damaged is left out and told: without a known desired state nothing is started or
         stopped before the Center has spoken.
         """
         troubles: list[str] = []
@@ -57,12 +71,14 @@ class Journal:
             except OSError as error:
                 # A full disk tears lines and does not let them be mended; the containers need their agent all the same.
                 troubles.append(f"cannot write {self._tasks} anew: {error}")
-        return Remembered(memory=memory, tasks=tuple(self._latest.values()), troubles=tuple(troubles))
+        images = self._load_images(troubles)
+        return Remembered(memory=memory, tasks=tuple(self._latest.values()), images=images, troubles=tuple(troubles))
 
     def clear(self) -> None:
         """Forget everything: this agent begins a new life in a cluster. Raises OSError."""
         self._memory.unlink(missing_ok=True)
         self._tasks.unlink(missing_ok=True)
+        self._images.unlink(missing_ok=True)
         self._latest, self._lines, self._torn = {}, 0, False
         sync_folder(self._memory.parent)
 
@@ -89,6 +105,22 @@ class Journal:
         except OSError:
             self._torn = True
             raise
+
+    async def save_images(self, images: tuple[PulledImage, ...]) -> None:
+        """Replace the list, oldest first. Raises OSError."""
+        async with self._images_lock:
+            data = msgspec.json.encode(images[-IMAGES_MAX:])
+            await asyncio.to_thread(replace_file, self._images, data)
+
+    def _load_images(self, troubles: list[str]) -> tuple[PulledImage, ...]:
+        """None when that is not known: then none is removed."""
+        try:
+            return msgspec.json.decode(self._images.read_bytes(), type=tuple[PulledImage, ...])
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            troubles.append(f"{self._images} is damaged ({error}): the images pulled so far stay")
+            return ()
 
     def _forget(self) -> None:
         self._memory.unlink(missing_ok=True)

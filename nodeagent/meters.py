@@ -105,6 +105,17 @@ class Meters:
         disk = readings.disk_total_gb * _GIB or psutil.disk_usage(self._disk_root).total
         return Capacity(cpus=float(os.cpu_count() or 1), memory=round(memory), disk=round(disk))
 
+    @property
+    def free_share(self) -> float:
+        """What is free of Docker's disk as it was measured last, 0 to 1; 1 while that is not known."""
+        readings = self.latest
+        return readings.disk_free_gb / readings.disk_total_gb if readings.disk_total_gb else 1.0
+
+    async def measure_free_share(self) -> float:
+        """The same, measured now."""
+        await self._gather_disk()
+        return self.free_share
+
     async def _repeat(self, gather: Callable[[], Awaitable[None]]) -> None:
         trouble = ""
         while True:

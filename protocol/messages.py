@@ -173,6 +173,8 @@ class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
     net_out_kb: float = 0.0
     answer_ms: float = 0.0
     """How long the Center's answer to the last heartbeat took: the line both ways, and both processes."""
+    images: tuple[str, ...] = ()
+    """Pinned images that this agent pulled and would remove, for its disk is short: which does nobody need?"""
 
 
 class Pulse(Wire, frozen=True, kw_only=True):
@@ -305,9 +307,12 @@ class StopConfirmed(Wire, frozen=True, kw_only=True):
 
 
 class Beat(Wire, frozen=True, kw_only=True):
-    """The heartbeat's answer: the Center's sign of life."""
+    """The heartbeat's answer: the Center's sign of life. `unused`: of the heartbeat's `images` those that no kept
+    revision uses; a Center that does not know the question answers none.
+    """
 
     seq: int
+    unused: tuple[str, ...] = ()
 
 
 class Relist(Wire, frozen=True, kw_only=True):

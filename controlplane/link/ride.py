@@ -11,6 +11,7 @@ from typing import assert_never
 
 from controlplane.controller.loop import Controller
 from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported
+from controlplane.core.images import unused
 from controlplane.core.record import Now
 from controlplane.link.admission import Stock
 from controlplane.link.hub import Hub
@@ -42,6 +43,9 @@ FRAMES_BURST = 1000.0
 
 FACTS_MAX = 16
 """What an agent said and the controller has not taken: then no more is read from it until there is room."""
+
+IMAGES_MAX = 64
+"""Images of one heartbeat that are looked at."""
 
 _PULSE = encode(Pulse())
 """As every agent encodes it: known without a look inside."""
@@ -169,7 +173,7 @@ class Ride:
                 if message.agent_id != session.agent_id:
                     raise Closed(1008, "a heartbeat of another agent")
                 self._hub.beat(session, message)
-                session.send(Beat(seq=message.seq))
+                session.send(Beat(seq=message.seq, unused=self._unused(message.images)))
             case Pulse():
                 pass  # that it came is all it says, and the hub has heard it
             case Observed():
@@ -191,6 +195,9 @@ class Ride:
                 raise Closed(1002, f"{type(message).__name__} in an open session")
             case _:
                 assert_never(message)
+
+    def _unused(self, images: tuple[str, ...]) -> tuple[str, ...]:
+        return unused(self._controller.cluster, images[:IMAGES_MAX]) if images else ()
 
     def _check_seq(self, seq: int) -> None:
         """Reports are counted; after a gap everything is asked for again. What came is still news."""

@@ -148,6 +148,11 @@ class Docker(Protocol):
         """Pull a pinned image; the iterator ends when it is there. `sha256:…` ids cannot be pulled: `image_missing`."""
         ...
 
+    async def remove_image(self, pinned: str) -> bool:
+        """Take a pinned image away; True also when it is not there, False when a container of anybody has it. Under
+        another name that somebody gave it, it stays.
+        """
+
     async def create(self, want: DesiredReplica, networks: Mapping[str, str]) -> str:
         """Make the container (its name from `names.container_name`) and give its id. `networks`: the project's network
         name -> Docker network name. A name conflict is adopted when the labels are ours and the spec is equal, else

@@ -22,6 +22,9 @@ REGISTRY_LOCAL_S = 3.0
 PULL_IDLE_S = 120.0
 """Silence after which a pull is given up; while bytes flow it may take as long as the task's own deadline."""
 
+REMOVE_S = 120.0
+"""Deadline for the removal of an image: a large one on a slow disk takes a while."""
+
 PROGRESS_S = 0.25
 """Seconds between two reports of a pull."""
 
@@ -99,6 +102,23 @@ class Images:
         yield progress
         if not await self.has(pinned):
             raise DockerFault("pull_failed", f"the pull of {pinned} ended, but the image is not there")
+
+    async def remove(self, pinned: str) -> bool:
+        """Take this reference away, and the image when it was its last one; True also when it is not there, False when
+        a container needs it. Raises DockerFault.
+        """
+        path = f"images/{parse_pinned(pinned).pinned}"
+        try:
+            # Not by force: then Docker refuses what a container has, running or not. No untagged parents: not ours.
+            params = {"force": "0", "noprune": "1"}
+            await self._connection.call("DELETE", path, params=params, deadline_s=REMOVE_S)
+        except DockerFault as fault:
+            if fault.kind in ("image_missing", "not_found"):
+                return True
+            if "conflict" in str(fault).lower():
+                return False
+            raise
+        return True
 
     async def _local(self, image: str) -> _Image | None:
         try:

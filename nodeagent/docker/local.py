@@ -169,6 +169,10 @@ class LocalDocker:
         """
         return self._images.pull(pinned)
 
+    async def remove_image(self, pinned: str) -> bool:
+        """Take a pinned image away; False when a container has it, running or not. Raises DockerFault."""
+        return await self._images.remove(pinned)
+
     async def create(self, want: DesiredReplica, networks: Mapping[str, str]) -> str:
         """Make the container, on all of `networks`. Raises DockerFault: `refused` for what a replica may not have or
         Docker does not take, `image_missing`, `name_taken`. Leaves nothing behind when it fails, except by `timeout`

@@ -46,6 +46,9 @@ class Bench(Protocol):
     def other(self, *, cluster: str = "cluster-1", node: str = "node-1") -> Docker:
         """Another agent on the same engine."""
 
+    async def tag_image(self, reference: str, name: str) -> str:
+        """A person gives an image a further name, `repository:tag`; gives its id."""
+
     async def foreign_container(self, name: str) -> None:
         """Somebody else's container takes a name."""
 

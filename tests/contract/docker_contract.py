@@ -29,6 +29,7 @@ from tests.contract.bench import (
     until,
     want,
 )
+from tests.contract.images_contract import ImagesContract
 from tests.contract.streams_contract import StreamsContract
 
 NO_NETWORK: dict[str, str] = {}
@@ -359,7 +360,7 @@ class EngineContract:
             await other.info()
 
 
-class DockerContract(ContainerContract, EngineContract, StreamsContract):
+class DockerContract(ContainerContract, EngineContract, ImagesContract, StreamsContract):
     """Everything."""
 
 

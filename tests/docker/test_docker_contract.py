@@ -61,6 +61,11 @@ class RealBench:
         self._others.append(docker)
         return docker
 
+    async def tag_image(self, reference: str, name: str) -> str:
+        repository, _, tag = name.rpartition(":")
+        self.host.engine.tag(reference, repository, tag)
+        return self.host.engine.image_id(name)
+
     async def foreign_container(self, name: str) -> None:
         self.host.engine.call("POST", f"/containers/create?name={name}", {"Image": self.image, "Cmd": ["true"]})
 
@@ -104,7 +109,7 @@ def published(one_host: Host, one_registry: Registry, tmp_path_factory: pytest.T
 @pytest.fixture
 async def bench(one_host: Host, published: tuple[str, str], tmp_path: Path) -> AsyncIterator[RealBench]:
     one_host.tidy()
-    for reference in published:
+    for reference in (*published, "mine/app:1"):
         try:
             one_host.engine.remove_image(reference)
         except EngineError as error:

@@ -82,6 +82,10 @@ class FakeDocker:
         await self._enter("has_image")
         return parse_pinned(pinned).pinned in self.engine.images
 
+    async def remove_image(self, pinned: str) -> bool:
+        await self._enter("remove_image")
+        return self.engine.remove_image(parse_pinned(pinned).pinned)
+
     async def pull(self, pinned: str) -> AsyncGenerator[PullProgress, None]:
         await self._enter("pull")
         reference = parse_pinned(pinned)
@@ -132,7 +136,9 @@ class FakeDocker:
         program = engine.programs.get(want.spec.command, Program())
         if want.spec.health is not None and program.health == "none":
             program = Program(exit_code=program.exit_code, output=program.output, health="starting")
-        held = engine.held[container.id] = Held(container, self._cluster, self._node, attached, program)
+        held = engine.held[container.id] = Held(
+            container, self._cluster, self._node, attached, program, image=engine.images[body.image]
+        )
         engine.tell(held, "create")
         return container.id
 

@@ -45,6 +45,8 @@ class Held:
     """The same lines with wall seconds and channel (1 stdout, 2 stderr)."""
     wrote: asyncio.Event = field(default_factory=asyncio.Event)
     """Set and replaced at each line, and when the container ends."""
+    image: str = ""
+    """Id of its image."""
     usage: Usage = field(default_factory=lambda: Usage(cpu_percent=0.0, memory=1024 * 1024))
 
 
@@ -157,6 +159,17 @@ class FakeEngine:
         digest = f"sha256:{hashlib.sha256(b'registry' + tag.encode()).hexdigest()}"
         self.registry[tag] = digest
         return f"{tag.rpartition(':')[0]}@{digest}"
+
+    def remove_image(self, reference: str) -> bool:
+        """Without force: not the last name of an image that a container has."""
+        image_id = self.images.get(reference, "")
+        names = [name for name, held in self.images.items() if held == image_id and name != image_id]
+        if names == [reference] and any(held.image == image_id for held in self.held.values()):
+            return False
+        self.images.pop(reference, None)
+        if names == [reference]:
+            self.images.pop(image_id, None)
+        return True
 
     def exit(self, container_id: str, code: int, *, oom_killed: bool = False) -> None:
         """The container's process ends by itself."""

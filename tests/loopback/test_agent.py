@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nodeagent.app import Agent
+from nodeagent.meters import Meters
 from nodeagent.register import JoinRefused
 from nodeagent.settings import Settings
 from protocol.messages import (
@@ -164,6 +166,32 @@ async def test_tasks_pin_pull_and_restart(center: TinyCenter, engine: FakeEngine
         await center.send(TaskOrder(task="t3", kind="restart", target=ref()))
         await center.until(lambda: [u.state for u in center.task("t3")][-2:] == ["done", "done"])
     assert engine.calls.count("restart") == 1
+
+
+async def test_on_a_short_disk_what_it_pulled_and_nobody_needs_goes(
+    center: TinyCenter, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [0.5]
+    monkeypatch.setattr(Meters, "free_share", property(lambda meters: free[0]))
+    needed, unused, stranger = engine.publish("r.test/a:1"), engine.publish("r.test/b:1"), engine.add_image("mine:1")
+    center.unused = {unused, stranger}
+    center.desired = (want(engine),)
+    config = msgspec.structs.replace(settings(center, tmp_path), docker="unix:///fake")
+    agent = Agent(config, lambda cluster, node: FakeDocker(engine, cluster=cluster, node=node))
+    async with running(agent):
+        await center.until(lambda: state(center, ref()) == "running")
+        for task, image in (("t1", needed), ("t2", unused)):
+            await center.send(TaskOrder(task=task, kind="pull", image=image))
+        await center.until(lambda: all(center.task(t) and center.task(t)[-1].state == "done" for t in ("t1", "t2")))
+        assert "remove_image" not in engine.calls
+        free[0] = 0.1
+        await center.until(lambda: [m for m in center.seen if isinstance(m, Heartbeat) and m.images])
+        async with asyncio.timeout(10):
+            while "remove_image" not in engine.calls:  # noqa: ASYNC110 a knob of the fake, not an event
+                await asyncio.sleep(0.02)
+    assert unused not in engine.images and needed in engine.images and stranger in engine.images
+    assert engine.calls.count("remove_image") == 1
+    assert [held.container.status for held in engine.held.values()] == ["running"]
 
 
 async def test_a_container_removed_by_hand_comes_back(center: TinyCenter, engine: FakeEngine, tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class TinyCenter:
         self.lie = False
         self.answer_beats = True
         self.busy_sessions = 0
+        self.unused: set[str] = set()
+        """Images that no kept revision uses."""
         self.registrations: list[RegisterRequest] = []
         self.seen: list[FromAgent] = []
         self.reports: dict[ContainerRef, ContainerReport] = {}
@@ -144,7 +146,8 @@ class TinyCenter:
             assert frame.type == WSMsgType.TEXT
             message = await self._note(decode_from_agent(frame.data))
             if isinstance(message, Heartbeat) and self.answer_beats:
-                await socket.send_str(encode(Beat(seq=message.seq)).decode())
+                unused = tuple(image for image in message.images if image in self.unused)
+                await socket.send_str(encode(Beat(seq=message.seq, unused=unused)).decode())
         self.close_codes.append(socket.close_code)
         async with self._changed:
             self._changed.notify_all()

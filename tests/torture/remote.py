@@ -47,6 +47,9 @@ class RemoteDocker:
     async def has_image(self, pinned: str) -> bool:
         return bool(await self._ask("has_image", pinned))
 
+    async def remove_image(self, pinned: str) -> bool:
+        return bool(await self._change("remove_image", pinned))
+
     async def pull(self, pinned: str) -> AsyncGenerator[PullProgress, None]:
         async with contextlib.aclosing(self._parts("pull", pinned)) as parts:
             async for part in parts:

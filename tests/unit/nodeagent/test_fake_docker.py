@@ -48,6 +48,11 @@ class FakeBench:
     def other(self, *, cluster: str = "cluster-1", node: str = "node-1") -> FakeDocker:
         return FakeDocker(self.engine, cluster=cluster, node=node, bind_roots=(self.bind_root,))
 
+    async def tag_image(self, reference: str, name: str) -> str:
+        image_id = self.engine.images[reference]
+        self.engine.images[name] = self.engine.images[image_id] = image_id
+        return image_id
+
     async def foreign_container(self, name: str) -> None:
         self.engine.add_foreign(name)
 
