@@ -7,6 +7,7 @@ const LINES_MAX = 5000;   // on the page; older ones are dropped, and it is said
 const HELD_MAX = 5000;    // kept while paused; then nothing more is asked for, and the rest waits where it is
 const CREDIT = 65536;     // bytes that each source may be ahead
 const FLUSH_MS = 100;
+const HAND_MS = 1000;
 const WHO_MAX = 40;       // replicas that can be hidden by a button
 const COLOURS = 8;
 const FROM_MAX = 36;      // characters of replica and node
@@ -76,7 +77,7 @@ function replica(source) {
   for (const c of source.service) sum = (sum * 31 + c.charCodeAt(0)) % 997;
   const made = {colour: `r${(sum + source.replica) % COLOURS}`, hidden: false};
   replicas.set(source.name, made);
-  widest = Math.max(widest, Math.min(FROM_MAX, source.name.length + 1 + source.node.length));
+  widest = Math.max(widest, Math.min(FROM_MAX, source.name.length + 2 + source.node.length));
   list.style.setProperty("--who", `${widest}ch`); // one width for all lines
   if (replicas.size > WHO_MAX) return;
   const button = made.button = document.createElement("button");
@@ -207,11 +208,13 @@ function pause(on) {
 }
 
 $("follow").onclick = () => pause(!paused);
-let top = 0;
+let top = 0, hand = 0; // when somebody last moved it: lines that come and go move it, too
+for (const kind of ["wheel", "touchmove", "pointerdown", "pointermove", "keydown"])
+  list.addEventListener(kind, e => { if (kind !== "pointermove" || e.buttons) hand = performance.now(); }, {passive: true});
 list.addEventListener("scroll", () => { // who scrolls up wants to read
   const up = list.scrollTop < top - 4, bottom = list.scrollTop + list.clientHeight >= list.scrollHeight - 24;
   top = list.scrollTop;
-  if (up && !bottom && !paused) pause(true);
+  if (up && !bottom && !paused && performance.now() - hand < HAND_MS) pause(true);
 });
 
 let later = 0;
