@@ -8,6 +8,8 @@ import random  # noqa: TID251 jitter, at the edge
 import ssl
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -57,6 +59,21 @@ class Health(msgspec.Struct, frozen=True):
 
     status: str
     version: str
+
+
+class Incoming:
+    """The bytes of a long answer. Raises Unreachable when the line breaks."""
+
+    def __init__(self, response: http.client.HTTPResponse, broken: Callable[[Exception], Unreachable]) -> None:
+        self._response = response
+        self._broken = broken
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        try:
+            return self._response.read(size)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._broken(error) from error
 
 
 class Client:
@@ -113,6 +130,26 @@ class Client:
         target = f"{self._path}/api/v1/{quote(path)}" + (f"?{urlencode(asked)}" if asked else "")
         status, content = self._tried(method, target, data, headers)
         return self._read(status, content, kind)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[tuple[dict[str, str], Incoming]]:
+        """The long answer of `/api/v1/<path>`: its headers, names in lower case, and its bytes, read as they come.
+        Raises Refusal, Unreachable.
+        """
+        made = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
+        connection = made(self._host, self._port, timeout=self._timeout_s)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            try:
+                connection.request("GET", f"{self._path}/api/v1/{quote(path)}", headers=headers)
+                response = connection.getresponse()
+                if response.status >= 300:
+                    self._read(response.status, response.read(ANSWER_MAX), type(None))
+            except (OSError, http.client.HTTPException) as error:
+                raise self._unreachable(error) from error
+            yield {k.lower(): v for k, v in response.getheaders()}, Incoming(response, self._unreachable)
+        finally:
+            connection.close()
 
     def _tried(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         for left in reversed(range(TRIES)):

@@ -12,6 +12,7 @@ from ropeteam.commands import (
     operating,
     processes,
     releasing,
+    saving,
     shell,
     signing,
     tokens,
@@ -72,6 +73,9 @@ for command in (
     operating.rm,
     inspecting.inspect,
     inspecting.doctor,
+    saving.backup,
+    saving.restore,
+    saving.adoption,
     shell.completion,
     shell.version,
 ):

@@ -73,11 +73,11 @@ def begun(meta: Meta) -> Meta:
 def check(draft: Draft, command: Command) -> None:
     """Raise Refused for what would start, stop or move something before the end."""
     if draft.meta.adopting and not isinstance(command, _OBEYED):
-        left = f"until it is confirmed, or for {seconds_left(draft):.0f} s more" if draft.meta.adopt_until else "now"
+        left_s = seconds_left(draft) if draft.meta.adopt_until else WINDOW_S
         raise Refused(
             "conflict",
-            f"the Center was restored from a backup and adopts what runs: nothing is changed {left}",
-            fix="look at `rope adoption`, then `rope adoption --confirm`",
+            f"the Center was restored from a backup and adopts what runs: nothing is changed for {left_s:.0f} s more,"
+            " or until somebody has looked at `rope adoption` and says `rope adoption --confirm`",
         )
 
 

@@ -199,11 +199,15 @@ class Database:
             raise StoreBroken(f"cannot undo a transaction: {error}") from error
 
     async def _checkpoint(self) -> None:
-        """Write the log back into the database when it has grown long."""
+        """Write the log back into the database when it has grown long. Who reads it just now, as a backup does, is not
+        waited for: what can be is written back, the rest later.
+        """
         if self._wal_size() <= WAL_MAX:
             return
         try:
+            await self._writer.execute("PRAGMA busy_timeout = 0")
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._writer.execute("PRAGMA busy_timeout = 5000")
         except sqlite3.Error as error:
             told = _sorted_error(error)
             if isinstance(told, StoreBroken):

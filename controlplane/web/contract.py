@@ -10,6 +10,7 @@ import msgspec
 
 from controlplane.core.deployment import DeploymentState
 from controlplane.web.records import TASK
+from protocol.adoption import AdoptionView
 from protocol.api import (
     AddressesView,
     DeployAnswer,
@@ -323,6 +324,19 @@ def _about() -> dict[str, Operation]:
             answers={200: list[TargetView]},
         ),
         "GET /api/v1/openapi.json": openly("This document", dict[str, Any]),
+        "GET /api/v1/backup": Operation(
+            summary="A backup as of now, with the keys: who has it can speak as this Center",
+            tag="about",
+            answers={200: str},
+            media="application/gzip",
+            errors=("unavailable", "full"),
+        ),
+        "GET /api/v1/adoption": Operation(
+            summary="What a restored Center knows beside what agents hold", tag="about", answers={200: AdoptionView}
+        ),
+        "POST /api/v1/adoption/confirm": Operation(
+            summary="End the adoption now", tag="about", answers={200: AdoptionView}, errors=("conflict",)
+        ),
         "GET /api/v1/whoami": Operation(summary="Who asks, and of what", tag="about", answers={200: WhoAnswer}),
         "GET /api/v1/docs": openly("This document as a page", str, "text/html"),
     }

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import deployments, figures, health, metrics, nodes, projects, records, reference, tokens
+from controlplane.web import backup, deployments, figures, health, metrics, nodes, projects, records, reference, tokens
 from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -79,6 +79,9 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/metrics", anyone_truly, metrics.metrics),
     Row("GET", "/api/v1/openapi.json", anyone, reference.openapi),
     Row("GET", "/api/v1/whoami", admin, reference.whoami),
+    Row("GET", "/api/v1/backup", admin, backup.backup),
+    Row("GET", "/api/v1/adoption", admin, backup.adoption),
+    Row("POST", "/api/v1/adoption/confirm", admin, backup.confirm, changes=True),
     Row("GET", "/api/v1/nodes", admin, nodes.nodes),
     Row("GET", "/api/v1/nodes/{name}", admin, nodes.node),
     Row("PATCH", "/api/v1/nodes/{name}", admin, nodes.patch_node, changes=True),

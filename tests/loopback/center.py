@@ -74,9 +74,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running_center(data: Path, port: int = 0) -> AsyncIterator[Running]:
+async def running_center(data: Path, port: int = 0, *, restored: bool = False) -> AsyncIterator[Running]:
     """Open the data folder and serve until the context ends; the end is orderly, as on SIGTERM."""
-    settings = Settings(data=data, host="127.0.0.1", port=port, admin_token=ADMIN_TOKEN)
+    settings = Settings(data=data, host="127.0.0.1", port=port, admin_token=ADMIN_TOKEN, restored=restored)
     stop = asyncio.Event()
     async with opened(settings) as center, asyncio.TaskGroup() as tasks:
         listener = listen(settings.host, settings.port)

@@ -44,7 +44,7 @@ def come_back(world: World, name: str, incarnation: int = 1, **fields: Any) -> N
     """An agent opens a session, telling what it was told to run."""
     agent = world.agents[name]
     agent.on = agent.linked = True
-    hello = msgspec.structs.replace(a_hello(name, agent.engine), incarnation=incarnation, revision=99, **fields)
+    hello = msgspec.structs.replace(a_hello(agent), incarnation=incarnation, revision=99, **fields)
     held, have = tuple(agent.desired.values()), tuple(world.reports(name))
     opened = world.send(OpenSession(agent_id=f"id-{name}", hello=hello, containers=have, held=held))
     agent.epoch = opened.session_epoch
@@ -130,7 +130,7 @@ def test_until_the_end_commands_that_change_something_are_refused_with_the_way_o
     for command in (Deploy(spec=a_project("news")), FailOver(project="shop")):
         with pytest.raises(Refused) as caught:
             world.send(command)
-        assert caught.value.code == "conflict" and "adoption" in caught.value.fix
+        assert caught.value.code == "conflict" and "rope adoption --confirm" in caught.value.message
     world.send(NoteBackup(name="b", actor=""))
     world.send(EndAdoption())
     deployed(world, code="news")
