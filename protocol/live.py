@@ -75,9 +75,10 @@ class Exec(Live, frozen=True, kw_only=True):
 
 
 class Top(Live, frozen=True, kw_only=True):
-    """What nodes and replicas use, now and then every `every_s`. Answers: `Usage`."""
+    """What nodes and replicas use, now and then every `every_s`. Answers: `Usage`. `history`: with the last hour."""
 
     every_s: float = 2.0
+    history: bool = False
 
 
 class Input(Live, frozen=True, kw_only=True):
@@ -179,6 +180,8 @@ class NodeUse(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the heartbeat that said so."""
     answer_ms: float | None = None
     """How long the Center's answer to the heartbeat before took."""
+    cpu_hour: tuple[float | None, ...] = ()
+    """`cpu` in the last hour, means of 3 min, oldest first, None = not heard; only when it was asked for."""
 
 
 class ReplicaUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,11 +199,19 @@ class ReplicaUse(msgspec.Struct, frozen=True, kw_only=True):
     net_out_kb: float = 0.0
 
 
+class ProjectHour(msgspec.Struct, frozen=True, kw_only=True):
+    """A project in the last hour: percent of one core over all its copies, as `NodeUse.cpu_hour`."""
+
+    project: str
+    cpu_hour: tuple[float | None, ...]
+
+
 class Usage(Live, frozen=True, kw_only=True):
-    """All nodes and what runs on them, from their latest heartbeats."""
+    """All nodes and what runs on them, from their latest heartbeats. `projects`: only when history was asked for."""
 
     nodes: tuple[NodeUse, ...]
     replicas: tuple[ReplicaUse, ...]
+    projects: tuple[ProjectHour, ...] = ()
 
 
 class Over(Live, frozen=True, kw_only=True):

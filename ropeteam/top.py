@@ -8,7 +8,7 @@ import select
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ from ropeteam.client import Client
 from ropeteam.dialing import decode, dial_live, encode, fault_of
 from ropeteam.keyboard import unbuffered
 from ropeteam.output import Format, print_json_line, print_lines, print_table, safe
+from ropeteam.sparkline import sparkline
 from ropeteam.stream import lost
 
 if TYPE_CHECKING:
@@ -27,18 +28,21 @@ if TYPE_CHECKING:
 
 NODE_COLUMNS = ("NODE", "STATE", "REPLICAS", "CPU", "LOAD", "MEM", "DISK", "NET IN", "NET OUT", "ANSWER")
 USE_COLUMNS = ("{}", "REPLICAS", "CPU", "MEM", "NET IN", "NET OUT")
+LEFT_OUT = frozenset({"LOAD", "NET IN", "NET OUT"})
+"""Columns that the last hour takes the place of."""
 KEYS = {"c": "cpu", "m": "mem", "d": "disk", "n": "net", "a": "name"}
 KEY_LOOK_S = 0.2
 
 
 class Wanted(NamedTuple):
-    """What to show, and how. `live`: drawn in place, for ever; `once`: one picture."""
+    """What to show, and how. `live`: drawn in place, for ever; `once`: one picture; `history`: with the last hour."""
 
     what: str
     sort: str
     every_s: float
     live: bool
     once: bool
+    history: bool = False
 
 
 class Row(NamedTuple):
@@ -58,7 +62,7 @@ def watch(center: Client, wanted: Wanted, form: Format) -> None:
             try:
                 with dial_live(center) as socket:
                     tries = 0
-                    socket.send(encode(live.Top(id=1, every_s=wanted.every_s)))
+                    socket.send(encode(live.Top(id=1, every_s=wanted.every_s, history=wanted.history)))
                     while not screen.done:
                         try:
                             frame = decode(socket.recv(timeout=KEY_LOOK_S if wanted.live else None))
@@ -77,13 +81,14 @@ def watch(center: Client, wanted: Wanted, form: Format) -> None:
 def _show(screen: "_Screen", usage: live.Usage, wanted: Wanted, form: Format) -> None:
     match form:
         case "json":
-            print_json_line({"nodes": usage.nodes, "replicas": usage.replicas})
+            more = {"projects": usage.projects} if wanted.history else {}
+            print_json_line({"nodes": usage.nodes, "replicas": usage.replicas, **more})
         case "name":
-            print_lines(row.name for _, rows in tables(usage, wanted.what, wanted.sort) for row in rows)
+            print_lines(row.name for _, rows in tables(usage, wanted) for row in rows)
         case "table" if wanted.live:
             screen.draw(usage)
         case "table":
-            for place, (columns, rows) in enumerate(tables(usage, wanted.what, wanted.sort)):
+            for place, (columns, rows) in enumerate(tables(usage, wanted)):
                 if place:
                     print()
                 print_table(columns, [row.cells for row in rows], f"no {columns[0].lower()}s")
@@ -91,9 +96,10 @@ def _show(screen: "_Screen", usage: live.Usage, wanted: Wanted, form: Format) ->
         screen.done = True
 
 
-def tables(usage: live.Usage, what: str, sort: str) -> list[tuple[Sequence[str], list[Row]]]:
+def tables(usage: live.Usage, wanted: Wanted) -> list[tuple[Sequence[str], list[Row]]]:
     """Columns and rows of each table that was asked for, most first."""
     found: list[tuple[Sequence[str], list[Row]]] = []
+    what, sort = wanted.what, wanted.sort
     if what in ("all", "nodes"):
         found.append((NODE_COLUMNS, [_node(node) for node in usage.nodes]))
     if what in ("all", "projects"):
@@ -102,7 +108,34 @@ def tables(usage: live.Usage, what: str, sort: str) -> list[tuple[Sequence[str],
         found.append((_columns("REPLICA"), _grouped(usage.replicas, replicas=True)))
     for _, rows in found:
         rows.sort(key=lambda row: (-row.by.get(sort, 0.0), row.name))
-    return found
+    return with_history(found, usage) if wanted.history else found
+
+
+def with_history(
+    found: Sequence[tuple[Sequence[str], list[Row]]], usage: live.Usage
+) -> list[tuple[Sequence[str], list[Row]]]:
+    """The same tables with the last hour beside `CPU`, and without what would make them too wide for it. A node's marks
+    go up to the whole machine, a project's to its own highest.
+    """
+    encoding = sys.stdout.encoding or "ascii"
+    hours = {
+        "NODE": {node.node: sparkline(node.cpu_hour, 100.0, encoding) for node in usage.nodes},
+        "PROJECT": {one.project: sparkline(one.cpu_hour, 0.0, encoding) for one in usage.projects},
+    }
+    return [
+        _beside(columns, rows, hours[columns[0]]) if columns[0] in hours else (columns, rows) for columns, rows in found
+    ]
+
+
+def _beside(columns: Sequence[str], rows: list[Row], hour: Mapping[str, str]) -> tuple[Sequence[str], list[Row]]:
+    at = columns.index("CPU") + 1
+    kept = [place for place, column in enumerate(columns) if column not in LEFT_OUT]
+
+    def with_one_more(cells: Sequence[str], more: str) -> tuple[str, ...]:
+        return (*(cells[n] for n in kept if n < at), more, *(cells[n] for n in kept if n >= at))
+
+    wider = [row._replace(cells=with_one_more(row.cells, hour.get(row.name, "-"))) for row in rows]
+    return with_one_more(columns, "CPU, LAST HOUR"), wider
 
 
 def _columns(name: str) -> tuple[str, ...]:
@@ -217,7 +250,7 @@ class _Screen:
         at = time.strftime("%H:%M:%S")
         hint = "sort by c cpu, m mem, d disk, n net, a name; q ends" if self._keys else ""
         parts: list[RenderableType] = [Text(f"{at}  most {self._sort} first  {hint}", style="dim")]
-        for columns, rows in tables(usage, self._wanted.what, self._sort):
+        for columns, rows in tables(usage, self._wanted._replace(sort=self._sort)):
             table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
             for place, column in enumerate(columns):
                 table.add_column(column, justify="left" if place < 2 else "right", no_wrap=True)

@@ -10,8 +10,11 @@ from controlplane.core.cluster import Cluster
 
 def unused(cluster: Cluster, images: Sequence[str]) -> tuple[str, ...]:
     """Those of these pinned references that no kept revision and no open task names. Compared by digest alone: the same
-    image may be known under two names.
+    image may be known under two names. None while the Center takes over what runs after a restore: it may not know of
+    revisions that were made since.
     """
+    if cluster.meta.adopting:
+        return ()
     left = {_digest(image) for image in images}
     for revision in cluster.revisions.values():
         if not left:

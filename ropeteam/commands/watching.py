@@ -75,16 +75,22 @@ def logs(
 )
 @click.option("--every", default="2s", show_default=True, help="How often it looks.")
 @click.option("--once", is_flag=True, help="One picture; the default where there is no terminal.")
+@click.option(
+    "--history",
+    is_flag=True,
+    help="With CPU of the last hour, a mark for 3 min, in the place of load and network. Not of single replicas.",
+)
 @talks
 @reads
 @click.pass_context
-def top(context: click.Context, what: str, sort: str, every: str, once: bool, form: Format) -> None:
+def top(context: click.Context, what: str, sort: str, every: str, once: bool, history: bool, form: Format) -> None:
     """Show what nodes and projects use: CPU, memory, disk, network. Live; q ends it."""
     from ropeteam.asking import seconds
     from ropeteam.top import Wanted, watch
 
     live = sys.stdout.isatty() and form == "table" and not once
-    wanted = Wanted(what=what, sort=sort, every_s=max(0.5, seconds(every, "--every")), live=live, once=once)
+    pause_s = max(0.5, seconds(every, "--every"))
+    wanted = Wanted(what=what, sort=sort, every_s=pause_s, live=live, once=once, history=history)
     try:
         watch(client(context), wanted, form)
     except KeyboardInterrupt:

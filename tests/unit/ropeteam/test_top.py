@@ -1,7 +1,9 @@
 """The tables of `rope top`: what is summed, what is unknown, which comes first."""
 
-from protocol.live import NodeUse, ReplicaUse, Usage
-from ropeteam.top import rate, size, tables
+import msgspec
+
+from protocol.live import NodeUse, ProjectHour, ReplicaUse, Usage
+from ropeteam.top import Wanted, rate, size, tables
 
 USAGE = Usage(
     id=1,
@@ -21,8 +23,12 @@ USAGE = Usage(
 )  # fmt: skip
 
 
+def wanted(what: str, sort: str = "cpu", *, history: bool = False) -> Wanted:
+    return Wanted(what=what, sort=sort, every_s=2.0, live=False, once=True, history=history)
+
+
 def names(what: str, sort: str) -> list[list[str]]:
-    return [[row.name for row in rows] for _, rows in tables(USAGE, what, sort)]
+    return [[row.name for row in rows] for _, rows in tables(USAGE, wanted(what, sort))]
 
 
 def test_what_uses_most_comes_first() -> None:
@@ -33,9 +39,25 @@ def test_what_uses_most_comes_first() -> None:
 
 
 def test_a_project_is_the_sum_of_its_replicas_and_nothing_unknown_is_a_figure() -> None:
-    (_, nodes), (_, projects) = tables(USAGE, "all", "cpu")
+    (_, nodes), (_, projects) = tables(USAGE, wanted("all"))
     assert projects[0].cells == ("shop", "1/2", "35.0%", "70 MB", "0 KB/s", "0 KB/s")
     assert set(nodes[2].cells[3:]) == {"-"}
+
+
+def test_with_history_the_last_hour_stands_beside_what_is_used_now() -> None:
+    busy, *others = USAGE.nodes
+    told = msgspec.structs.replace(
+        USAGE,
+        nodes=(msgspec.structs.replace(busy, cpu_hour=(None, 0.0, 50.0, 100.0)), *others),
+        projects=(ProjectHour(project="shop", cpu_hour=(5.0, 10.0)),),
+    )
+    (columns, nodes), (_, projects) = tables(told, wanted("all", history=True))
+    assert columns == ("NODE", "STATE", "REPLICAS", "CPU", "CPU, LAST HOUR", "MEM", "DISK", "ANSWER")
+    assert nodes[0].cells == ("busy", "online", "2", "90% of 4", "·▁▅█", "100 MB / 1000 MB", "-", "-")
+    assert nodes[1].cells[4] == "-", "a Center that does not know the question tells nothing"
+    assert projects[0].cells == ("shop", "1/2", "35.0%", "▅█", "70 MB"), "up to its own highest"
+    assert len({len(row.cells) for row in nodes}) == 1
+    assert tables(told, wanted("replicas", history=True)) == tables(told, wanted("replicas"))
 
 
 def test_figures_are_as_long_as_they_need_to_be() -> None:

@@ -30,6 +30,12 @@ def test_a_revision_that_is_not_resolved_yet_uses_what_its_file_pins() -> None:
     assert unused(found, (OLD, NEW)) == (NEW,)
 
 
+def test_a_center_that_was_just_restored_calls_nothing_unused() -> None:
+    found = cluster(node("node-1", 1))
+    found.meta = msgspec.structs.replace(found.meta, adopting=True)
+    assert unused(found, (OLD,)) == ()
+
+
 def test_what_a_task_is_about_is_used_until_it_ended() -> None:
     task = Task(id="t1", kind="pull", node="node-1", image=OLD, state="running", created_at=0.0, deadline_at=9.0)
     assert unused(cluster(node("node-1", 1), task), (OLD,)) == ()

@@ -147,6 +147,19 @@ def test_what_cannot_be_is_told_and_the_socket_goes_on(me: Person, asked: live.F
     assert isinstance(me.hear(), live.Usage), "the number may be used again"
 
 
+def test_the_last_hour_is_told_to_whom_it_was_asked_by(me: Person) -> None:
+    me.center.rings.hours["node", "node-1"] = (10.0, 20.0)
+    me.center.rings.hours["project", "shop"] = (30.0,)
+    me.say(live.Top(id=1))
+    told = me.hear()
+    assert isinstance(told, live.Usage) and told.projects == () and told.nodes[0].cpu_hour == ()
+    me.say(live.Top(id=2, history=True))
+    told = me.hear()
+    assert isinstance(told, live.Usage) and told.id == 2
+    assert told.nodes[0].cpu_hour == (*[None] * 18, 10.0, 20.0)
+    assert [(p.project, p.cpu_hour[-1]) for p in told.projects] == [("shop", 30.0)]
+
+
 def test_an_exec_is_written_down_before_it_runs(me: Person) -> None:
     service, index = running(me.center)
     me.say(live.Exec(id=2, project="shop", service=service, replica=index, command=("sh", "-c", "x\x1b[2J"), tty=True))
