@@ -36,6 +36,9 @@ from protocol.nodes import NodePatch as NodePatch
 from protocol.nodes import NodeResources as NodeResources
 from protocol.nodes import NodeTask as NodeTask
 from protocol.nodes import NodeView as NodeView
+from protocol.nodes import UpgradeRequest as UpgradeRequest
+from protocol.nodes import UpgradeTurn as UpgradeTurn
+from protocol.nodes import UpgradeView as UpgradeView
 from protocol.usage import UsageHistory as UsageHistory
 from protocol.usage import UsageRange as UsageRange
 

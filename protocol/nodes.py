@@ -100,6 +100,8 @@ class NodeView(Body, frozen=True, kw_only=True):
     registered_at: str
     drain: DrainView | None = None
     """Set while it is draining."""
+    upgrading: bool = False
+    """Its agent is being replaced: nothing moves from there, and nothing new comes."""
 
 
 class NodePatch(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,3 +110,44 @@ class NodePatch(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: dict[str, str | None] | msgspec.UnsetType = msgspec.UNSET
     weight: float | msgspec.UnsetType = msgspec.UNSET
     address: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class UpgradeRequest(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/upgrades`. `nodes`: names; none = all that can be upgraded. `image`: "" = the agent's image that
+    join lines name. `batch`: so many nodes at a time.
+    """
+
+    nodes: tuple[str, ...] = ()
+    image: str = ""
+    batch: int = 1
+
+
+class UpgradeTurn(Body, frozen=True, kw_only=True):
+    """One node of an upgrade. `state`: `waiting`, `resolving`, `pulling`, `replacing`, `done`, `failed`, `skipped`.
+    `before`, `after`: the version of its agent.
+    """
+
+    node: str
+    state: str
+    reason: str
+    before: str
+    after: str
+    task: str | None
+    started_at: str | None
+    ended_at: str | None
+
+
+class UpgradeView(Body, frozen=True, kw_only=True):
+    """`GET /api/v1/upgrades/{id}`: agents replaced by another image. `state`: `running`, `succeeded`, `failed`."""
+
+    id: int
+    image: str
+    pinned: str
+    """The image as the first node resolved it, "" until then."""
+    batch: int
+    state: str
+    reason: str
+    nodes: tuple[UpgradeTurn, ...]
+    actor: str
+    created_at: str
+    ended_at: str | None

@@ -23,6 +23,7 @@ from controlplane.core import (
     rollout,
     sessions,
     tickets,
+    upgrading,
 )
 from controlplane.core.action import Action
 from controlplane.core.cluster import Changes, Cluster
@@ -55,6 +56,7 @@ from controlplane.core.command import (
     Scale,
     StartProject,
     StopProject,
+    UpgradeNodes,
 )
 from controlplane.core.draft import Draft
 from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
@@ -77,6 +79,7 @@ _COMMANDS: dict[type[Command], Any] = {
     ResumeNode: nodes.resume,
     ConfirmDown: nodes.confirm_down,
     RemoveNode: nodes.remove,
+    UpgradeNodes: upgrading.start,
     Deploy: projects.deploy,
     Scale: projects.scale,
     StopProject: projects.stop,

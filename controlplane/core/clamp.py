@@ -15,6 +15,7 @@ from controlplane.core.port_rest import REST_S, PortRest
 from controlplane.core.record import Record
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.task import Task
+from controlplane.core.upgrading import GRANT_S
 
 
 def clamped(records: Iterable[Record], wall: float) -> list[Record]:
@@ -77,6 +78,7 @@ def _node(node: Node, wall: float) -> Node:
         node,
         state_since=min(node.state_since, wall),
         unschedulable_since=min(node.unschedulable_since, wall),
+        upgrading_until=min(node.upgrading_until, wall + GRANT_S),
         drain_since=node.drain_since - late_s,
         drain_until=node.drain_until - late_s if node.drain_until else 0.0,
     )

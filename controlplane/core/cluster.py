@@ -24,6 +24,7 @@ from controlplane.core.replica import Replica
 from controlplane.core.room import Kept
 from controlplane.core.shortlist import Shortlist
 from controlplane.core.task import Task
+from controlplane.core.upgrade import Upgrade
 from protocol.names import ReplicaId
 
 K = TypeVar("K")
@@ -42,6 +43,7 @@ class Meta(Record, frozen=True, kw_only=True):
     event_seq: int = 0
     deployment_seq: int = 0
     task_seq: int = 0
+    upgrade_seq: int = 0
     epoch_floor: int = 0
     """Highest epoch of any replica that was forgotten: one that comes back under its name begins above it."""
     adopting: bool = False
@@ -77,6 +79,7 @@ KEYS: dict[type[Record], tuple[str, Any]] = {
     Task: ("tasks", lambda r: r.id),
     PortRest: ("rests", lambda r: (r.node, r.protocol, r.port)),
     Preparation: ("preparations", lambda r: r.replica),
+    Upgrade: ("upgrades", lambda r: r.id),
 }
 """Record type -> (table, key of a record). Keys are strings, numbers, tuples of these, or ReplicaId."""
 
@@ -114,6 +117,7 @@ class Cluster:
         self.tasks: dict[str, Task] = {}
         self.rests: dict[tuple[str, str, int], PortRest] = {}
         self.preparations: dict[ReplicaId, Preparation] = {}
+        self.upgrades: dict[int, Upgrade] = {}
         self.on_node: dict[str, set[ReplicaId]] = {}
         """Node -> replicas with an assignment there."""
         self.of_project: dict[str, set[ReplicaId]] = {}
@@ -267,7 +271,9 @@ def wants_place(replica: Replica) -> bool:
 
 
 def _is_settled(node: Node) -> bool:
-    return node.state == "online" and not (node.unschedulable or node.draining or node.held or node.lost)
+    return node.state == "online" and not (
+        node.unschedulable or node.draining or node.held or node.lost or node.upgrading_until
+    )
 
 
 def _discard(index: dict[str, set[K]], key: str, member: K) -> None:

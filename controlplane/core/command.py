@@ -121,6 +121,16 @@ class RemoveNode(Command, frozen=True, kw_only=True):
     force: bool = False
 
 
+class UpgradeNodes(Command, frozen=True, kw_only=True):
+    """Replace the agents of these nodes by another image, `batch` at a time; no names = all that can be. Answer:
+    `Upgrade`.
+    """
+
+    nodes: tuple[str, ...] = ()
+    image: str
+    batch: int = 1
+
+
 class NoteExec(Command, frozen=True, kw_only=True):
     """A person runs a command in a container: write it into the journal before it runs. Answer: the event's number."""
 

@@ -19,6 +19,7 @@ from controlplane.core import (
     prepare,
     rollout,
     tasks,
+    upgrading,
 )
 from controlplane.core.action import CloseSession, SendRelist
 from controlplane.core.detector import Verdict
@@ -46,6 +47,7 @@ def tick(draft: Draft, fact: Tick) -> None:
             rollout.empty(draft, node.name)  # what came back with a node that was drained while it was away, too
     assigning.forget_rests(draft)
     tasks.expire(draft)
+    upgrading.advance(draft)
     for deployment in draft.open_deployments():
         rollout.advance(draft, deployment.id)
     homecoming.review(draft)
@@ -110,7 +112,8 @@ def _astir(draft: Draft, fact: Tick) -> list[str]:
 def _judge(draft: Draft, fact: Tick, astir: list[str]) -> None:
     restless = None if fact.restless is None else astir
     watch, nodes = draft.volatile.watch, _Standings(draft.base.nodes)
-    judgement = detector.judge(watch, nodes, fact.sightings, draft.now.mono, fact.gap_s, restless)
+    sightings = upgrading.excused(draft, fact.sightings)
+    judgement = detector.judge(watch, nodes, sightings, draft.now.mono, fact.gap_s, restless)
     draft.volatile = msgspec.structs.replace(draft.volatile, watch=judgement.watch)
     for text in judgement.alarms:
         draft.event("alarm", text)

@@ -78,10 +78,13 @@ class Node(Record, frozen=True, kw_only=True):
     """Why nothing new is put here; "" = it may."""
     unschedulable_since: float = 0.0
 
+    upgrading_until: float = 0.0
+    """Its agent is being replaced: until then at most its silence does not count; 0 = it is not."""
+
     @property
     def takes_work(self) -> bool:
         """True when new assignments may be put here."""
-        return self.state == "online" and not self.draining and not self.unschedulable
+        return self.state == "online" and not (self.draining or self.unschedulable or self.upgrading_until)
 
 
 class Former(Record, frozen=True, kw_only=True):

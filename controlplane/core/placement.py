@@ -134,6 +134,8 @@ def schedulable(want: Want, room: Room) -> str | None:
     """Not those that are being emptied or are in trouble."""
     if room.node.draining:
         return "draining"
+    if room.node.upgrading_until:
+        return "its agent is being upgraded"
     return f"unschedulable ({room.node.unschedulable})" if room.node.unschedulable else None
 
 

@@ -34,4 +34,4 @@ class Task(Record, frozen=True, kw_only=True):
     @property
     def is_order(self) -> bool:
         """True when it is sent to the agent as a `TaskOrder`; the others follow from desired state."""
-        return self.kind in ("resolve", "pull", "restart")
+        return self.kind in ("resolve", "pull", "restart", "upgrade")

@@ -4,9 +4,9 @@ import msgspec
 
 from controlplane.core.action import SendOrder
 from controlplane.core.draft import Draft
-from controlplane.core.node import size
+from controlplane.core.node import Node, size
 from controlplane.core.task import KEPT, Task
-from protocol.messages import ContainerRef, TaskKind, TaskOrder, TaskState, TaskUpdate
+from protocol.messages import UPGRADES_SINCE, ContainerRef, TaskKind, TaskOrder, TaskState, TaskUpdate
 
 DEADLINE_S = 600.0
 
@@ -95,7 +95,12 @@ def expire(draft: Draft) -> list[Task]:
 def resend(draft: Draft, node: str) -> None:
     """Send the open orders of a node again; doing them twice has one effect."""
     for task in draft.open_tasks():
-        if task.node == node and task.is_order:
+        if task.node != node or not task.is_order:
+            continue
+        agent = draft.get(Node, node)
+        if task.kind == "upgrade" and (agent is None or agent.protocol < UPGRADES_SINCE):
+            advance(draft, task.id, "failed", "its agent knows no upgrades: it is of an older release now")
+        else:
             draft.act(SendOrder(node=node, order=order(task)))
 
 

@@ -20,6 +20,7 @@ from controlplane.core.record import Now
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.standing import ready, reason_of, spec_of, standing, wanted_replicas
 from controlplane.core.task import Task
+from controlplane.core.upgrade import Upgrade
 from protocol.api import (
     DeploymentView,
     DrainBlocker,
@@ -34,6 +35,8 @@ from protocol.api import (
     ServiceView,
     StepView,
     TaskView,
+    UpgradeTurn,
+    UpgradeView,
 )
 from protocol.messages import ContainerBeat, ContainerRef, Heartbeat
 from protocol.names import ReplicaId
@@ -92,6 +95,7 @@ def node_view(cluster: Cluster, node: Node, figures: Figures, now: Now) -> NodeV
         last_seen_s=None if figures.last_seen_s is None else round(figures.last_seen_s, 1),
         registered_at=iso(node.registered_at),
         drain=_drain(cluster, node, now) if node.draining else None,
+        upgrading=node.upgrading_until > 0,
     )
 
 
@@ -324,6 +328,34 @@ def task_view(task: Task) -> TaskView:
         bytes_total=task.bytes_total,
         created_at=iso(task.created_at),
         ended_at=iso_or_none(task.ended_at),
+    )
+
+
+def upgrade_view(upgrade: Upgrade) -> UpgradeView:
+    """An upgrade of agents, node by node."""
+    return UpgradeView(
+        id=upgrade.id,
+        image=upgrade.image,
+        pinned=upgrade.pinned,
+        batch=upgrade.batch,
+        state=upgrade.state,
+        reason=upgrade.reason,
+        nodes=tuple(
+            UpgradeTurn(
+                node=turn.node,
+                state=turn.state,
+                reason=turn.reason,
+                before=turn.before,
+                after=turn.after,
+                task=turn.task or None,
+                started_at=iso_or_none(turn.started_at),
+                ended_at=iso_or_none(turn.ended_at),
+            )
+            for turn in upgrade.turns
+        ),
+        actor=upgrade.actor,
+        created_at=iso(upgrade.created_at),
+        ended_at=iso_or_none(upgrade.ended_at),
     )
 
 

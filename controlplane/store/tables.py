@@ -18,6 +18,7 @@ from controlplane.core.project import Project, Revision
 from controlplane.core.record import Record
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
+from controlplane.core.upgrade import Upgrade
 from protocol.names import ReplicaId
 
 Row = tuple[str | int | float, ...]
@@ -89,6 +90,11 @@ TABLES: dict[type[Record], _Table] = {
         " ON CONFLICT (node, protocol, port) DO UPDATE SET body = excluded.body",
         "DELETE FROM rests WHERE node = ? AND protocol = ? AND port = ?",
         "SELECT body FROM rests ORDER BY node, protocol, port",
+    ),
+    Upgrade: _Table(
+        "INSERT INTO upgrades (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        "DELETE FROM upgrades WHERE id = ?",
+        "SELECT body FROM upgrades ORDER BY id",
     ),
 }
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.messages import ContainerRef, Health
+from protocol.messages import PROTOCOL, ContainerRef, Health
 from protocol.spec import DesiredReplica
 
 
@@ -49,3 +49,9 @@ class Agent:
         """So many of its next containers find their port taken."""
         self.engine = f"engine-{name}"
         self.orders: list[str] = []
+        self.version = "1.0"
+        self.image = ""
+        """The image of the container it runs in; "" = in none."""
+        self.protocol = PROTOCOL
+        self.replacing = ""
+        """The task that told it to replace itself; tests say what comes of it."""

@@ -16,7 +16,7 @@ from controlplane.core.detector import Sighting
 from controlplane.core.fact import Fact, Listed, NodeUsage, Reported, SessionClosed, Synced, TaskReported, Tick
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica, ref
-from protocol.messages import PROTOCOL, Capacity, ContainerRef, ContainerReport, Hello, TaskUpdate, Versions
+from protocol.messages import Capacity, ContainerRef, ContainerReport, Hello, TaskUpdate, Versions
 from protocol.names import ReplicaId
 from protocol.spec import HealthCheck, Placement, PortSpec, ProjectSpec, ServiceSpec
 from tests.unit.controlplane.core.machine import Agent, Container
@@ -121,9 +121,7 @@ class World:
         agent = self.agents[name]
         agent.on = agent.linked = True
         opened = self.send(
-            OpenSession(
-                agent_id=f"id-{name}", hello=a_hello(name, agent.engine), containers=tuple(self._reports(agent))
-            )
+            OpenSession(agent_id=f"id-{name}", hello=hello_of(agent), containers=tuple(self._reports(agent)))
         )
         agent.epoch = opened.session_epoch
         self.aborted.discard(name)
@@ -279,6 +277,9 @@ class World:
         if task.kind == "restart" and task.target in agent.running:
             container = agent.running[task.target]
             container.started_at, container.state, container.restarts = self.mono, "starting", container.restarts + 1
+        if task.kind == "upgrade":
+            agent.replacing = number
+            return
         update = TaskUpdate(task=number, state="done", result=result if task.kind == "resolve" else "")
         if task.kind == "pull" and agent.deaf:
             return
@@ -342,14 +343,22 @@ def deployed(world: World, *services: ServiceSpec, code: str = "shop", limit_s: 
 
 
 def a_hello(name: str, engine: str) -> Hello:
+    """What an agent like others says."""
+    agent = Agent(name)
+    agent.engine = engine
+    return hello_of(agent)
+
+
+def hello_of(agent: Agent) -> Hello:
+    """What this agent says."""
     return Hello(
-        agent_id=f"id-{name}",
+        agent_id=f"id-{agent.name}",
         nonce="00",
-        protocol=PROTOCOL,
+        protocol=agent.protocol,
         boot_id="b1",
-        versions=Versions(os="linux", arch="amd64"),
+        versions=Versions(agent=agent.version, os="linux", arch="amd64", image=agent.image),
         capacity=Capacity(cpus=4.0, memory=8 * GIB, disk=100 * GIB),
-        engine_id=engine,
+        engine_id=agent.engine,
     )
 
 

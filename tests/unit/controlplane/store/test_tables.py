@@ -15,6 +15,7 @@ from controlplane.core.project import Project, Revision
 from controlplane.core.record import Record
 from controlplane.core.replica import Assignment, Replica
 from controlplane.core.task import Task
+from controlplane.core.upgrade import Turn, Upgrade
 from controlplane.store import tables
 from controlplane.store.opening import migrations
 from controlplane.store.tables import EVENTS, TABLES, events_query, statements
@@ -43,6 +44,7 @@ SAMPLES: list[Record] = [
         created_at=1.0,
         steps=(Step(kind="start", level=0, replica=WEB),),
     ),
+    Upgrade(id=1, image="a:2", batch=2, created_at=1.0, turns=(Turn(node="node-1", before="1"),)),
     Task(id="t12", kind="pull", node="node-1", created_at=1.0, deadline_at=2.0),
     PortRest(node="node-1", protocol="tcp", port=80, holder=ContainerRef(project="p", service="s", replica=1, epoch=2)),
 ]
