@@ -26,6 +26,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 root() { [ "$(id -u)" = 0 ]; }
 
 packages=
+programs= # a package of which only the programs are taken: itself it would make a user and start a service
 need() { # need PROGRAM PACKAGE
   has "$1" || packages="$packages $2"
 }
@@ -67,19 +68,21 @@ find_packages() {
     need tmux tmux
     need debootstrap debootstrap # the base of our own images, where no public one can be pulled
     need docker docker.io
+    has promtool || [ -x .venv/bin/promtool ] || programs=prometheus
     ldconfig -p | grep -q libatomic.so.1 || packages="$packages libatomic1" # what drives Chromium needs it
     has chromium || packages="$packages chromium fonts-dejavu-core fonts-noto-cjk"
   fi
 }
 
 announce() {
-  [ "$mode" = test ] && [ -z "$packages" ] && return 0
+  [ "$mode" = test ] && [ -z "$packages$programs" ] && return 0
   say "Ropeteam ${mode} will:"
   if [ -n "$packages" ]; then
     say "  * install these system packages with apt-get:$packages"
   else
     say "  * install no system package: all that is needed is there"
   fi
+  [ -z "$programs" ] || say "  * put the programs of the package $programs into .venv/bin, without its service"
   say "  * make a Python environment in .venv with pinned versions"
   [ "$mode" = demo ] || return 0
   if root; then
@@ -126,11 +129,28 @@ make_environment() {
   printf '%s' "$wanted" >"$stamp"
 }
 
+take_programs() {
+  [ -n "$programs" ] || return 0
+  has apt-get || fail "please put prometheus and promtool on the PATH yourself, there is no apt-get here"
+  folder=$(mktemp -d)
+  (
+    cd "$folder"
+    apt-get download -qq -o APT::Sandbox::User=root "$programs" || {
+      apt-get update -qq
+      apt-get download -qq -o APT::Sandbox::User=root "$programs"
+    }
+    dpkg-deb --fsys-tarfile "$programs"_*.deb | tar -x ./usr/bin
+  )
+  mv "$folder"/usr/bin/* .venv/bin/
+  rm -rf "$folder"
+}
+
 find_packages
 announce
 ask
 install_packages
 make_environment
+take_programs
 if [ "$mode" = demo ]; then
   exec .venv/bin/python -m lab demo-up -y
 fi
