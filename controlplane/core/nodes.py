@@ -23,6 +23,9 @@ from controlplane.core.record import Refused
 from protocol.names import LABEL_KEY, LABEL_VALUE_MAX, NODE, is_legal
 
 LABELS_MAX = 64
+FORMER_KEPT = 10_000
+"""Removed nodes that are remembered; the agent of an older one is told that nobody knows it, and heals on."""
+
 WEIGHT_MAX = 1000.0
 DEADLINE_MAX_S = 7 * 86400.0
 
@@ -153,6 +156,9 @@ def remove(draft: Draft, command: RemoveNode) -> Former:
     former = Former(agent_id=node.agent_id, name=node.name, public_key=node.public_key, removed_at=draft.now.wall)
     draft.event("node.removed", f"{node.name} removed by {command.actor}", node=node.name)
     draft.put(former)
+    known = draft.base.former
+    if len(known) >= FORMER_KEPT:
+        draft.drop(min(known.values(), key=lambda f: (f.removed_at, f.agent_id)))
     draft.drop(node)
     draft.act(CloseSession(node=node.name, session_epoch=node.session_epoch, reason="removed", forget=True))
     failover.forget(draft, node.name)
