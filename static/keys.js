@@ -5,7 +5,7 @@ const palette = byId("palette"), ask = byId("palette-ask"), found = byId("palett
 const GO = {o: "/", p: "/projects", n: "/nodes", e: "/events", d: "/new", s: "/settings"};
 const ROWS = "main tbody tr, main .node, main .work, main .feed li";
 const SEQUENCE_MS = 1200, WAIT_MS = 80;
-let asked = 0, timer = 0, chosen = -1, wentAt = 0;
+let asked = 0, timer = 0, chosen = -1, wentAt = -Infinity;
 
 const composing = e => e.isComposing || e.keyCode === 229;
 const typing = e => e.target.closest?.("input, textarea, select, [contenteditable], .xterm");
@@ -73,7 +73,7 @@ document.addEventListener("keydown", e => {
   }
   if (e.ctrlKey || e.metaKey || e.altKey || typing(e) || palette.open || shortcuts.open) return;
   const second = performance.now() - wentAt < SEQUENCE_MS;
-  wentAt = e.key === "g" ? performance.now() : 0;
+  wentAt = e.key === "g" ? performance.now() : -Infinity;
   if (second && GO[e.key]) location.assign(GO[e.key]);
   else if (e.key === "?") shortcuts.showModal();
   else if (e.key === "j") walk(1);

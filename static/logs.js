@@ -233,7 +233,7 @@ $("since").onchange = () => {
   pause(false);
 };
 
-document.addEventListener("keydown", e => {
+document.addEventListener("keydown", e => { // "/" is keys.js's
   if (e.isComposing || e.ctrlKey || e.metaKey || e.altKey) return;
   if (e.key === "Escape" && e.target === $("find")) {
     $("find").value = "";
@@ -241,7 +241,6 @@ document.addEventListener("keydown", e => {
     list.focus();
   }
   if (e.target.closest("input, select, textarea, [contenteditable]")) return;
-  if (e.key === "/") { e.preventDefault(); $("find").focus(); }
   if (e.key === "p") pause(!paused);
   if (e.key === "End" && paused) pause(false);
 });

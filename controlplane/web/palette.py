@@ -33,6 +33,7 @@ PAGES: tuple[tuple[str, str], ...] = (
 
 LINKS: tuple[tuple[str, str, str], ...] = (
     ("project", "edit", "Edit and deploy"),
+    ("project", "logs", "Logs"),
     ("project", "#services", "Scale"),
     ("node", "drain", "Drain"),
 )

@@ -214,6 +214,38 @@ async def test_a_terminal_left_or_cut_is_over(chromium: Browser, stage: Scene) -
         made.complaints.clear()  # the browser tells of the cut line
 
 
+async def test_signing_out_elsewhere_ends_what_is_open(chromium: Browser, stage: Scene) -> None:
+    async with tab(chromium, locale="en-US") as made:
+        page = await opened(made, stage, "/projects/shop/terminal/web/1")
+        await page.fill("#command", "cat")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#told")).to_contain_text("runs on node-")
+        other = await page.context.new_page()
+        await other.goto(f"{stage.url}/projects/shop/logs")
+        await expect(other.locator("body")).to_have_attribute("data-ui-conn", "live")
+        await other.click("#menu summary")
+        await other.click("text=Sign out")
+        await page.wait_for_url("**/login")
+        await stage.team.until(lambda: stage.team.center.center.relay.open_streams() == 0, "nothing runs on")
+
+
+async def test_the_palette_leaves_the_terminal_its_keys(chromium: Browser, stage: Scene) -> None:
+    async with tab(chromium, locale="en-US") as made:
+        page = await opened(made, stage, "/projects/shop/terminal/web/1")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".xterm-rows")).to_contain_text("$")
+        await page.keyboard.press("Control+k")
+        await expect(page.locator("#palette")).to_be_hidden()
+        await page.keyboard.type("?jk/p\r")
+        await expect(page.locator(".xterm-rows")).to_contain_text("?jk/p: not found")
+        await page.keyboard.press("Control+Shift+ArrowUp")
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("logs shop")
+        await expect(page.locator("#palette-found")).to_contain_text("Logs")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("h1")).to_have_text("Logs shop")
+
+
 @pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "zh")])
 async def test_they_fit_a_phone(theme: str, language: str, chromium: Browser, stage: Scene) -> None:
     write(stage.team, "a line that is rather longer than a phone is wide " * 4, "\x1b[33mwarning\x1b[0m")
