@@ -207,12 +207,13 @@ class Database:
         try:
             await self._writer.execute("PRAGMA busy_timeout = 0")
             await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-            await self._writer.execute("PRAGMA busy_timeout = 5000")
         except sqlite3.Error as error:
             told = _sorted_error(error)
             if isinstance(told, StoreBroken):
                 raise told from error
             _log.warning("the database's log is not written back yet: %s", told)
+        finally:
+            await self._writer.execute("PRAGMA busy_timeout = 5000")
 
     def _wal_size(self) -> int:
         try:
