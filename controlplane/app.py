@@ -17,7 +17,7 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from controlplane import garbage
+from controlplane import garbage, joinfile
 from controlplane.controller.clock import SystemClock
 from controlplane.controller.feed import COMMITS_MAX
 from controlplane.controller.loop import INBOX_MAX, Controller
@@ -160,6 +160,8 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
             tasks.create_task(center.copies.run(), name="copies"),
             tasks.create_task(endpoint.run(), name="agents"),
         ]
+        if center.settings.join_file is not None:
+            inner.append(tasks.create_task(joinfile.offer(web, center.settings.join_file), name="join file"))
         http = tasks.create_task(server.run_until_told(), name="http")
         await stop.wait()
         _log.info("stopping")

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str = ""
     image: str = ""
     """The image that agents of this release run from, as other machines reach it; "" = the Center runs from none."""
+    join_file: Path | None = None
+    """Where to leave a join token for an agent on this machine."""
     metrics_replicas: int = METRICS_REPLICAS
     """Replicas that get series of their own in `/metrics`; 0 = none."""
 
@@ -73,6 +75,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--public-url", metavar="URL", help="how browsers and agents reach it [ROPE_PUBLIC_URL]")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond loopback [ROPE_INSECURE]")
     parser.add_argument("--image", metavar="REF", help="agent's image that join lines name [ROPE_IMAGE]")
+    parser.add_argument("--join-file", metavar="FILE", help="leave a join token for this machine [ROPE_JOIN_FILE]")
     parser.add_argument("--backup-every", metavar="HOURS", help="default 24, 0 = never [ROPE_BACKUP_EVERY]")
     parser.add_argument("--backup-keep", metavar="N", help="scheduled backups kept; default 7 [ROPE_BACKUP_KEEP]")
     parser.add_argument("--backup-dir", metavar="DIR", help="default: backups in the data folder [ROPE_BACKUP_DIR]")
@@ -101,6 +104,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         ),
         admin_token=environment.get("ROPE_ADMIN_TOKEN", "").strip(),
         image=_image(given.image or environment.get("ROPE_IMAGE", "")),
+        join_file=_file(given.join_file or environment.get("ROPE_JOIN_FILE", "")),
         metrics_replicas=_count(given.metrics_replicas or environment.get("ROPE_METRICS_REPLICAS", "")),
     )
     _check(settings)
@@ -160,6 +164,10 @@ def _url(text: str) -> str:
     if not good or parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
         raise SettingsError(f"--public-url {text}: the form is https://center.example.com or http://10.0.0.5:8080")
     return text.rstrip("/")
+
+
+def _file(text: str) -> Path | None:
+    return Path(text).absolute() if text else None
 
 
 def _image(text: str) -> str:

@@ -34,6 +34,7 @@ def _variable(option: str) -> str:
 @_passed("--listen", "HOST:PORT", "Where to serve; 127.0.0.1:8080 unless told otherwise.")
 @_passed("--public-url", "URL", "How browsers and agents reach it.")
 @_passed("--image", "REF", "The agent's image, which join lines name.")
+@_passed("--join-file", "FILE", "Leave a join token there for an agent on this machine.")
 @_insecure("Serve plain HTTP beyond this machine.")
 @_passed("--backup-every", "HOURS", "Hours between two backups it makes by itself; 24, and 0 is never.")
 @_passed("--backup-keep", "N", "How many of these are kept; 7 unless told otherwise.")
