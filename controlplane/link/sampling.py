@@ -46,7 +46,8 @@ async def samples(cluster: Cluster, figures: Callable[[str], Figures]) -> dict[S
 
 
 def _of_node(beat: Heartbeat) -> Sample:
-    return Sample(_sound(beat.cpu_usage, 100.0), _sound(beat.mem_total_mb - beat.mem_free_mb))
+    used_mb = beat.mem_total_mb - beat.mem_free_mb if beat.mem_total_mb else math.nan
+    return Sample(_sound(beat.cpu_usage, 100.0), _sound(used_mb))
 
 
 def _add(

@@ -60,6 +60,12 @@ async def test_whatever_agents_say_only_projects_there_are_get_a_place() -> None
     assert found["project", "shop"].cpu == 0
 
 
+async def test_memory_is_known_only_of_a_machine_that_tells_how_much_it_has() -> None:
+    told = Heartbeat(agent_id="a", seq=1, cpu_usage=5, mem_free_mb=1000, disk_free_gb=1)
+    found = await samples(shop(), lambda name: Figures(heartbeat=told, connected=True, last_seen_s=1.0))
+    assert found["node", "node-1"].cpu == 5 and math.isnan(found["node", "node-1"].memory_mb)
+
+
 async def test_each_step_of_time_gets_one_sample(tmp_path: Path) -> None:
     rings = Rings(tmp_path)
     wall = 1_800_000_009.95

@@ -76,6 +76,12 @@ def test_live_charts_are_made_anew_only_with_the_next_step(center: FakeCenter) -
     assert drawn.hour(("node", "node-1"))[1].axis == ("8", "4", "0"), "its memory"
 
 
+def test_a_long_silence_is_told_in_hours(center: FakeCenter) -> None:
+    center.rings.weeks["node", "node-1"] = (5.0, *[None] * 40, 5.0)
+    assert "3 h without figures" in page(center, "/nodes/node-1?lang=en")
+    assert "3 小时没有数据" in page(center, "/nodes/node-1?lang=zh")
+
+
 def page(center: FakeCenter, path: str) -> str:
     surfer = Surfer(center)
     surfer.sign_in()
