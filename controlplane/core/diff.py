@@ -57,7 +57,9 @@ def _steps_of(
 ) -> list[Step]:
     """The steps of one service."""
     staying = [r for r in have if not r.ending]
-    wanted = scaling.ids(draft, target.project, spec, staying, lambda r: not needs_replacing(draft, r, target))
+    wanted = scaling.ids(
+        draft, target.project, spec, staying, lambda r: r.wanted is not None and not needs_replacing(draft, r, target)
+    )
     known = {r.id: r for r in have}
     steps = [_step("stop", _STOPS, key) for key in sorted(known.keys() - set(wanted))]
     new = [k for k in wanted if k not in known or known[k].wanted is None or known[k].ending]

@@ -133,7 +133,7 @@ def migrations(draft: Draft, node: str) -> list[Deployment]:
 def _has_migration(draft: Draft, code: str, node: Node) -> bool:
     """True while one waits or runs, and for a while after one failed in this drain."""
     project = draft.project(code)
-    for number in (project.deployment, *project.queue, project.failed_migration):
+    for number in (project.deployment, *project.queue, *project.failed_migrations):
         found = draft.get(Deployment, number)
         if found is None or found.kind != "migrate" or found.node != node.name:
             continue

@@ -4,8 +4,8 @@ It decides when to hold and which held nodes are let go; which nodes are offline
 it. Pure. Times are seconds of the detector's clock (monotonic, standing still while the Center stood still).
 
 A hold ends
-* by return: fewer members are away than it takes to trip, for `RETURN_S`, so that the slowest to reconnect (jitter of
-  up to 8 s) is not moved because the quickest came back; or nobody is away: at once;
+* by return: fewer members are away than it takes to trip, for `RETURN_S`, so that the slowest to reconnect (a try that
+  takes 10 s to fail, and a pause of up to 8 s) is not moved because the quickest came back; or nobody is away: at once;
 * for one node, when an operator confirms that it is down (the detector does that);
 * by time: `HOLD_S` after it began, one node every `RELEASE_EVERY_S`. Not while no node is online: there is nowhere to
   move to, and the first one to come back would be buried under everything that waited.
@@ -19,7 +19,7 @@ TRIP_MIN = 3
 """So many nodes lost at once, and at least half of all, or all: the Center doubts itself."""
 HOLD_S = 120.0
 RELEASE_EVERY_S = 10.0
-RETURN_S = 15.0
+RETURN_S = 20.0
 """What the rest gets to reconnect once nodes come back."""
 
 

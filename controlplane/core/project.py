@@ -41,8 +41,8 @@ class Project(Record, frozen=True, kw_only=True):
     """The deployment that runs now; 0 = none."""
     queue: tuple[int, ...] = ()
     """Deployments that wait for the running one, oldest first."""
-    failed_migration: int = 0
-    """The last drain of it that failed: it is not tried again at once."""
+    failed_migrations: tuple[int, ...] = ()
+    """The last drain of it that failed, of each node: none is tried again at once."""
     history: tuple[str, ...] = ()
     """Nodes that ran this project, most recent first."""
     data_nodes: dict[str, str] = {}

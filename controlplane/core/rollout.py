@@ -259,8 +259,16 @@ def _after(draft: Draft, project: Project, ended: Deployment) -> Project:
         failed=failed,
         good=good,
         revision=revision,
-        failed_migration=ended.id if ended.kind == "migrate" and ended.state == "failed" else project.failed_migration,
+        failed_migrations=_failed_migrations(draft, project, ended),
     )
+
+
+def _failed_migrations(draft: Draft, project: Project, ended: Deployment) -> tuple[int, ...]:
+    """With this one in the place of the former one of its node; those that are kept no longer go."""
+    if ended.kind != "migrate" or ended.state != "failed":
+        return project.failed_migrations
+    others = (draft.get(Deployment, number) for number in project.failed_migrations)
+    return (*(d.id for d in others if d is not None and d.node != ended.node), ended.id)
 
 
 def _pinned_before(draft: Draft, deployment: Deployment) -> int:

@@ -104,6 +104,17 @@ def test_a_migration_that_failed_is_not_tried_again_at_once() -> None:
     assert world.all_running(count=1)
 
 
+def test_two_drains_that_fail_do_not_call_each_other_up_again() -> None:
+    world = World(("node-1", "node-2"))
+    deployed(world, a_service(replicas=2, health=CHECK))
+    world.add("node-3").fails["web:1"] = "exit 1"
+    world.run(1)
+    for node in ("node-1", "node-2"):
+        world.send(DrainNode(node=node))
+    world.run(120)
+    assert [d.node for d in world.cluster.deployments.values() if d.kind == "migrate"] == ["node-1", "node-2"]
+
+
 @pytest.mark.parametrize("deadline_s", [-1.0, 1e9])
 def test_a_deadline_must_make_sense(deadline_s: float) -> None:
     world = World(("node-1",))

@@ -1,9 +1,9 @@
 """Which replicas go when there are too many, and which numbers come back."""
 
-from controlplane.core.command import Scale
+from controlplane.core.command import CancelDeployment, Deploy, Scale
 from protocol.spec import Placement, Resources
 from tests.unit.controlplane.core.releases import ended
-from tests.unit.controlplane.core.world import CHECK, GIB, World, a_service, deployed
+from tests.unit.controlplane.core.world import CHECK, GIB, World, a_project, a_service, deployed
 
 
 def _scale(world: World, count: int) -> list[int]:
@@ -52,3 +52,14 @@ def test_none_is_left_of_a_service_scaled_to_nothing() -> None:
     deployed(world, a_service(replicas=3))
     assert _scale(world, 0) == []
     assert _scale(world, 2) == [1, 2]
+
+
+def test_one_that_has_no_place_goes_before_those_that_run() -> None:
+    world = World(("node-1",))
+    service = a_service(replicas=6, resources=Resources(cpus_reserved=1.0))
+    number = world.send(Deploy(spec=a_project("shop", service))).deployment
+    world.run(5)
+    world.send(CancelDeployment(deployment=number))
+    world.run(5)
+    assert _scale(world, 4) == [1, 2, 3, 4]
+    assert world.all_running(count=4)
