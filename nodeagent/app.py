@@ -39,6 +39,7 @@ from nodeagent.session import StreamsMaker
 from nodeagent.settings import Settings, SettingsError
 from nodeagent.shipping import Shipper
 from nodeagent.streams import Streams
+from nodeagent.upgrading import Upgrading
 from nodeagent.watcher import Watcher
 from protocol import handshake
 from protocol.api import RegisterRequest
@@ -85,6 +86,8 @@ class Agent:
         self._housing = Housing()
         self._docker = docker or self._local_docker
         self._link: Link | None = None
+        self._upgrading = Upgrading(settings.docker, "", settings.data)
+        self._image = ""
 
     async def live(self) -> None:
         """Join if need be, then hold the rope and keep the containers, until cancelled."""
@@ -92,6 +95,8 @@ class Agent:
         if self._find_housing:
             self._housing = await find_housing(settings.docker)
             check(self._housing, address=settings.address, bind_roots=settings.bind_roots)
+            self._upgrading = Upgrading(settings.docker, self._housing.container, settings.data)
+            self._image = await self._upgrading.own_image()
         journal = Journal(settings.data)
         remembered = await asyncio.to_thread(journal.load)
         for trouble in remembered.troubles:
@@ -153,13 +158,11 @@ class Agent:
             )
             shipper, streams = self._streams(docker, state)
             images = self._images(docker, journal, remembered, meters, state)
-            executor = Executor(
-                docker, group, core.post, images=images, before_remove=shipper.removing, port_test=self._port_test
-            )
+            executor = self._executor(docker, group, core, images, shipper)
             tails = Tails(docker, group, core.post)
             watcher = Watcher(docker, core.post)
             prober = Prober(docker, core.post, now=clock)
-            post = images.overhearing(core.post)
+            post = self._upgrading.overhearing(images.overhearing(core.post))
             link = Link(center, identity, hello=hello, heartbeat=heartbeat, post=post, streams=streams)
             self._link = link
             group.create_task(core.run(), name="core")
@@ -182,6 +185,19 @@ class Agent:
         logs = Logs(docker, ring, copies)
         execs = Execs(docker, copies, allowed=not self._settings.no_exec)
         return shipper, lambda bulk, send: Streams(bulk, send, logs=logs, execs=execs, shipper=shipper)
+
+    def _executor(
+        self, docker: Docker, group: asyncio.TaskGroup, core: Loop, images: Images, shipper: Shipper
+    ) -> Executor:
+        return Executor(
+            docker,
+            group,
+            core.post,
+            images=images,
+            before_remove=shipper.removing,
+            port_test=self._port_test,
+            replace=self._upgrading.replace,
+        )
 
     def _images(
         self, docker: Docker, journal: Journal, remembered: Remembered, meters: Meters, state: NodeState
@@ -234,7 +250,7 @@ class Agent:
             labels=settings.labels,
             weight=settings.weight,
             capacity=capacity,
-            versions=versions(engine),
+            versions=versions(engine, self._image),
             engine_id=engine.id if engine else "",
             protocol=PROTOCOL,
         )
@@ -247,7 +263,7 @@ class Agent:
             nonce=nonce,
             protocol=PROTOCOL,
             boot_id=boot,
-            versions=versions(engine),
+            versions=versions(engine, self._image),
             capacity=capacity,
             engine_id=engine.id if engine else "",
             incarnation=incarnation,
@@ -295,13 +311,19 @@ async def _engine(docker: Docker) -> EngineInfo | None:
         return None
 
 
-def versions(engine: EngineInfo | None) -> Versions:
-    """What runs here; without an engine that answers, what the machine itself knows."""
+def versions(engine: EngineInfo | None, image: str = "") -> Versions:
+    """What runs here; without an engine that answers, what the machine itself knows. `image`: the agent's own."""
     agent = _own_version()
     if engine is None:
-        return Versions(agent=agent, os=platform.system().lower(), kernel=platform.release())
+        return Versions(agent=agent, os=platform.system().lower(), kernel=platform.release(), image=image)
     return Versions(
-        agent=agent, engine=engine.version, engine_api=engine.api, os=engine.os, arch=engine.arch, kernel=engine.kernel
+        agent=agent,
+        engine=engine.version,
+        engine_api=engine.api,
+        os=engine.os,
+        arch=engine.arch,
+        kernel=engine.kernel,
+        image=image,
     )
 
 

@@ -12,7 +12,19 @@ from typing import Protocol, assert_never
 
 from nodeagent.core.container import Container, Docker, DockerFault
 from nodeagent.core.events import Event, PullMoved, StepDone, StepFailed
-from nodeagent.core.steps import Create, Pull, ReadTail, Remove, ReplicaStep, Resolve, Restart, Start, Step, Stop
+from nodeagent.core.steps import (
+    Create,
+    Pull,
+    ReadTail,
+    Remove,
+    Replace,
+    ReplicaStep,
+    Resolve,
+    Restart,
+    Start,
+    Step,
+    Stop,
+)
 from nodeagent.hostports import taken_port
 from nodeagent.subnets import host_routes
 from protocol.spec import DesiredReplica, PortLease
@@ -72,6 +84,7 @@ class Executor:
         before_remove: Callable[[Remove], Awaitable[None]] | None = None,
         port_test: PortTest = taken_port,
         routes: Callable[[], tuple[str, ...]] = host_routes,
+        replace: Callable[[str, str], Awaitable[str]] | None = None,
     ) -> None:
         self._docker = docker
         self._group = group
@@ -80,6 +93,7 @@ class Executor:
         self._before_remove = before_remove
         self._port_test = port_test
         self._routes = routes
+        self._replace = replace
 
     def begin(self, step: Step) -> None:
         """Start a step; its end is posted."""
@@ -106,8 +120,8 @@ class Executor:
 
     async def _do(self, step: Step) -> Event:
         match step:
-            case Resolve(image=image):
-                return StepDone(step=step, asked_at=_now(), result=await self._docker.resolve(image))
+            case Resolve() | Replace():
+                return StepDone(step=step, asked_at=_now(), result=await self._answer(step))
             case Pull(image=image):
                 await self._pull(image)
                 return StepDone(step=step, asked_at=_now())
@@ -134,6 +148,13 @@ class Executor:
                 raise DockerFault("error", "log lines are read by logs, not by the executor")
             case _:
                 assert_never(step)
+
+    async def _answer(self, step: Resolve | Replace) -> str:
+        if isinstance(step, Resolve):
+            return await self._docker.resolve(step.image)
+        if self._replace is None:
+            raise DockerFault("refused", "this agent cannot replace itself")
+        return await self._replace(step.task, step.image)
 
     async def _create(self, want: DesiredReplica) -> str:
         for mount in want.spec.mounts:

@@ -43,7 +43,7 @@ from nodeagent.core.orders import Orders, reopened
 from nodeagent.core.plan import Plan, plan
 from nodeagent.core.replica import FOREVER, Assignment, observe, probed
 from nodeagent.core.reports import Reports, trimmed_tail
-from nodeagent.core.steps import Pull, Resolve, Stop
+from nodeagent.core.steps import Pull, Replace, Resolve, Stop
 from nodeagent.core.tasks import TaskRecord
 from nodeagent.core.voice import Voice
 from protocol.messages import (
@@ -195,11 +195,8 @@ class NodeState:
 
     def _step_ended(self, event: StepDone | StepFailed, now: Now) -> None:
         match event.step:
-            case Resolve() as step:
-                if isinstance(event, StepDone):
-                    self._orders.resolved(step, event.result, now.wall)
-                else:
-                    self._orders.not_resolved(step, event.kind, event.text, now.wall)
+            case Resolve() | Replace() as step:
+                self._orders.answered(step, event, now.wall)
             case Pull(image=image):
                 self._pulling.discard(image)
                 self._orders.pulled(image, "" if isinstance(event, StepDone) else event.text, now.wall)

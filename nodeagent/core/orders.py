@@ -1,4 +1,4 @@
-"""What the Center's tasks do on this node: pin, pull, start, restart (DESIGN §1 Task, §3).
+"""What the Center's tasks do on this node: pin, pull, start, restart, replace the agent itself (DESIGN §1 Task, §3).
 
 Pure. Keeps their records and says which steps and images they need; containers are changed by the same steps as for
 healing, so a task never fights the desired state. Called by `node` only.
@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from nodeagent.core.container import FaultKind
-from nodeagent.core.events import Now
+from nodeagent.core.events import Now, StepDone, StepFailed
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
-from nodeagent.core.steps import Resolve
+from nodeagent.core.steps import Replace, Resolve
 from nodeagent.core.tasks import TaskRecord, Tasks
 from protocol.messages import ContainerRef, TaskOrder, TaskState, TaskUpdate
 
@@ -33,6 +32,7 @@ class Orders:
         self._save = save
         self._tell = tell
         self._resolving: set[str] = set()
+        self._replacing: set[str] = set()
 
     def receive(self, order: TaskOrder, items: Items, now: Now, *, looked: bool) -> None:
         """Take an order, or answer again to one that is known. `looked`: the containers have been seen."""
@@ -54,20 +54,24 @@ class Orders:
         for record in self._tasks.to_tell():
             self._tell(record.update)
 
-    def settle(self, items: Items, now: Now, *, ready: bool) -> tuple[Resolve, ...]:
-        """End what is done or overdue; answer the references to pin now. `ready`: the engine answers and the
-        containers are known.
+    def settle(self, items: Items, now: Now, *, ready: bool) -> tuple[Resolve | Replace, ...]:
+        """End what is done or overdue; answer what to pin, and our own replacement, to begin now. `ready`: the engine
+        answers and the containers are known.
         """
         wall = now.wall
         for record in self._tasks.overdue(now.mono):
             self._finish(record, items, "failed", wall, reason="not done within its deadline")
-        begin: list[Resolve] = []
+        begin: list[Resolve | Replace] = []
         for record in self._tasks.unfinished() if ready else ():
             match record.kind:
                 case "resolve" if record.task not in self._resolving and len(self._resolving) < RESOLVES_MAX:
                     self._resolving.add(record.task)
                     self._running(record, wall)
                     begin.append(Resolve(task=record.task, image=record.image))
+                case "upgrade" if not self._replacing:
+                    self._replacing.add(record.task)
+                    self._running(record, wall)
+                    begin.append(Replace(task=record.task, image=record.image))
                 case "start" | "restart":
                     self._bring_on(record, items, now)
                 case _:
@@ -82,16 +86,15 @@ class Orders:
         """Monotonic seconds at which the next task is overdue."""
         return self._tasks.deadline()
 
-    def resolved(self, step: Resolve, pinned: str, wall: float) -> None:
-        """A reference is pinned."""
-        self._resolving.discard(step.task)
-        self._end(step.task, "done", wall, result=pinned)
-
-    def not_resolved(self, step: Resolve, kind: FaultKind, text: str, wall: float) -> None:
-        """A reference could not be pinned. An engine that is down is asked again until the deadline."""
-        self._resolving.discard(step.task)
-        if kind != "engine_down":
-            self._end(step.task, "failed", wall, reason=text)
+    def answered(self, step: Resolve | Replace, event: StepDone | StepFailed, wall: float) -> None:
+        """A reference is pinned, or we were replaced, or not: the agent that is there afterwards tells. An engine that
+        is down is asked again until the deadline.
+        """
+        (self._resolving if isinstance(step, Resolve) else self._replacing).discard(step.task)
+        if isinstance(event, StepDone):
+            self._end(step.task, "done", wall, result=event.result)
+        elif event.kind != "engine_down":
+            self._end(step.task, "failed", wall, reason=event.text)
 
     def pulling(self, image: str, done: int, total: int, wall: float) -> None:
         """Bytes of an image so far."""
@@ -157,7 +160,7 @@ def run_of(item: Assignment | None) -> tuple[str, float]:
 def refusal(order: TaskOrder) -> str:
     """Why an order cannot be done; "" = it can."""
     match order.kind:
-        case "resolve" | "pull":
+        case "resolve" | "pull" | "upgrade":
             return "" if order.image and not order.image.startswith("-") else "no image given"
         case "start" | "restart":
             return "" if order.target is not None else "no replica given"

@@ -80,8 +80,15 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True):
     image: str
 
 
+class Replace(msgspec.Struct, frozen=True, kw_only=True):
+    """Put an agent of this image, which is on the node, in our own place."""
+
+    task: str
+    image: str
+
+
 ReplicaStep = Create | Start | Stop | Restart | Remove | ReadTail
-Step = Pull | Resolve | ReplicaStep
+Step = Pull | Resolve | Replace | ReplicaStep
 """What the executor carries out."""
 NextStep = Wait | Nothing | Pull | ReplicaStep
 """What `replica.next_step` answers."""

@@ -31,7 +31,7 @@ from nodeagent.core.events import Probe as ProbeThese
 from nodeagent.core.node import NodeState
 from nodeagent.core.replica import Assignment
 from nodeagent.core.restart import Trials
-from nodeagent.core.steps import Create, Pull, ReadTail, Remove, Resolve, Restart, Start, Step, Stop
+from nodeagent.core.steps import Create, Pull, ReadTail, Remove, Replace, Resolve, Restart, Start, Step, Stop
 from nodeagent.core.tasks import TaskRecord
 from nodeagent.core.verdict import Target, Verdict
 from protocol.messages import (
@@ -306,7 +306,7 @@ class VirtualNode:
             if isinstance(step, kind):
                 del self.faults[index]
                 container = self.containers.get(getattr(step, "container_id", ""))
-                looked = not isinstance(step, Create | Pull | Resolve)
+                looked = not isinstance(step, Create | Pull | Resolve | Replace)
                 self.tell(
                     StepFailed(
                         step=step, kind=fault, text="told so", asked_at=self.mono, container=container, looked=looked
@@ -319,6 +319,8 @@ class VirtualNode:
         match step:
             case Resolve():
                 return StepDone(step=step, asked_at=self.mono, result=IMAGE)
+            case Replace():
+                return StepDone(step=step, asked_at=self.mono, result="replaced")
             case Pull(image=image):
                 self.images.add(image)
                 return StepDone(step=step, asked_at=self.mono)

@@ -5,7 +5,7 @@ import pytest
 
 from nodeagent.core.events import Listed, Now, Run, Send, StepDone
 from nodeagent.core.orders import reopened
-from nodeagent.core.steps import Pull, Resolve, Restart, Start
+from nodeagent.core.steps import Pull, Replace, Resolve, Restart, Start
 from nodeagent.core.tasks import FINISHED_MAX, TOLD_AGAIN_MAX, UNFINISHED_MAX, TaskRecord, Tasks
 from protocol.messages import TaskKind, TaskOrder, TaskUpdate
 from tests.unit.nodeagent.core.made import IMAGE, WALL, VirtualNode, a_ref, a_want
@@ -241,3 +241,33 @@ def test_a_finished_task_stays_as_it_ended() -> None:
     tasks = Tasks([TaskRecord(task="t", kind="pull", state="done", deadline_at=0.0)])
     assert tasks.set("t", "failed", WALL) is None
     assert tasks.overdue(1e9) == () and tasks.unfinished() == ()
+
+
+def test_the_agent_is_told_to_replace_itself_once_and_tells_how_it_went() -> None:
+    node = ready()
+    order = TaskOrder(task="t1", kind="upgrade", image="agent@sha256:" + "d" * 64)
+    node.hear(order)
+    node.hear(order)
+    node.run(2)
+    assert node.done(Replace) == 1
+    assert [u.state for u in updates(node)] == ["accepted", "running", "running", "done"]
+    assert updates(node)[-1].result == "replaced"
+
+
+def test_the_agent_that_is_there_afterwards_goes_on_with_the_order() -> None:
+    node = ready()
+    actions = node.hear(TaskOrder(task="t1", kind="upgrade", image="agent:2"))
+    assert any(isinstance(action, Run) and isinstance(action.step, Replace) for action in actions)
+    again = reborn(node)  # the old agent was stopped before it could say anything
+    again.start(a_want())
+    again.run(2)
+    assert again.done(Replace) == 1 and updates(again)[-1].state == "done"
+
+
+def test_a_replacement_that_failed_says_why_and_an_engine_that_is_down_is_asked_again() -> None:
+    node = ready()
+    node.faults = [(Replace, "engine_down"), (Replace, "error")]
+    node.hear(TaskOrder(task="t1", kind="upgrade", image="agent:2"))
+    node.run(2)
+    assert (updates(node)[-1].state, updates(node)[-1].reason) == ("failed", "told so")
+    assert node.done(Replace) == 2
