@@ -71,9 +71,9 @@ class Copies:
         due_at = self._first_due()
         while True:
             wall = self._now().wall
-            wait_s = min(due_at - wall, self._plan.every_s)  # whatever the clock did
-            if wait_s > 0:
-                await asyncio.sleep(min(wait_s, LOOK_S))
+            due_at = min(due_at, wall + self._plan.every_s)  # the clock was set back
+            if due_at > wall:
+                await asyncio.sleep(min(due_at - wall, LOOK_S))
                 continue
             made = await self._scheduled(wall)
             due_at = wall + (self._plan.every_s if made else min(RETRY_S, self._plan.every_s))

@@ -59,6 +59,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: Mapping[str, Part]
 
 
+class NothingThere(StoreRefused):
+    """No Center was ever started on these data."""
+
+
 class Abandoned(StoreError):
     """Nobody wants the backup any more; nothing is left of it."""
 
@@ -78,7 +82,7 @@ def write_backup(
     """
     source = folder / DATABASE
     if not source.is_file():
-        raise StoreRefused(f"there is no {DATABASE} in {folder}: nothing to back up")
+        raise NothingThere(f"there is no {DATABASE} in {folder}: nothing to back up")
     _make_room(source, target.parent)
     mark = secrets.token_hex(4)
     copy, new = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("db", "new"))
@@ -149,7 +153,7 @@ def _copy_database(source: Path, target: Path, wanted: Callable[[], bool]) -> tu
         schema = int(new.execute("PRAGMA user_version").fetchone()[0])
         row = new.execute(META).fetchone()
     if row is None:
-        raise StoreRefused(f"{source} was never used by a Center: nothing to back up")
+        raise NothingThere(f"{source} was never used by a Center: nothing to back up")
     return schema, msgspec.json.decode(row[0], type=Meta)
 
 

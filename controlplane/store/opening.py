@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from controlplane.store.backup import write_backup
+from controlplane.store.backup import NothingThere, write_backup
 from controlplane.store.folder import BACKUPS, sync_folder
 from controlplane.store.store import StoreError, StoreRefused
 
@@ -176,6 +176,8 @@ def _back_up(path: Path, version: int) -> None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         write_backup(path.parent, target, path.stat().st_mtime, metadata.version("ropeteam"))
+    except NothingThere:
+        return
     except (OSError, StoreError) as error:
         raise StoreRefused(f"{path} is not migrated, as it cannot be backed up first: {error}") from error
     _log.info("schema %d is kept in %s; migrating to %d", version, target, len(migrations()))
