@@ -1,4 +1,4 @@
-"""What promtool says of the real `/metrics`, the alert rules, their tests and the configuration in deploy/prometheus."""
+"""What promtool says of the real `/metrics`, and of rules, their tests and the configuration in deploy/prometheus."""
 
 import asyncio
 import shutil
