@@ -114,5 +114,13 @@ def _entries(cluster: Cluster, say: Callable[[str], str]) -> Iterator[tuple[str,
     for posted, table in ((False, LINKS), (True, DEEDS)):
         for kind, rest, text in table:
             for name in names[kind]:
+                if kind == "project" and rest == ("start" if _runs(cluster, name) else "stop"):
+                    continue
                 path = f"/{kind}s/{name}{'' if rest.startswith('#') else '/'}{rest}"
                 yield f"{say(text)} {text}", Entry(path=path, text=f"{say(text)} {name}", kind="action", post=posted)
+
+
+def _runs(cluster: Cluster, project: str) -> bool:
+    """True when replicas of it are wanted."""
+    found = cluster.revisions.get((project, cluster.projects[project].revision))
+    return found is not None and any(spec.replicas for spec in found.spec.services.values())

@@ -12,7 +12,7 @@ import msgspec
 
 from controlplane.web.work import Line
 
-LONG_S = 1.0
+LONG_S = 0.5
 """A beginning that lies so far back in silence is told as a phase of its own."""
 
 _SILENT = re.compile(r"silent (?P<s>\d+(?:\.\d+)?) s\b")
@@ -64,9 +64,12 @@ def story(lines: Sequence[Line]) -> Story:
 
 
 def _silence(lines: Sequence[Line]) -> float:
-    """How long the node was silent already when the first line was written."""
-    found = _SILENT.search(lines[0].text) if lines[0].kind in ("node.suspect", "node.offline") else None
-    return float(found["s"]) if found else 0.0
+    """How long the node was silent already when the first line was written, by the first line that tells."""
+    for told in lines:
+        found = _SILENT.search(told.text) if told.kind in ("node.suspect", "node.offline") else None
+        if found:
+            return max(0.0, float(found["s"]) - _after(told, _wall(lines[0])))
+    return 0.0
 
 
 def _phases(chapters: Iterable[Chapter], silent_s: float) -> tuple[Phase, ...]:

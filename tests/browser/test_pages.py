@@ -31,7 +31,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_a_pasted_file_is_planned_deployed_scaled_and_rolled_back(chromium: Browser, stage: Stage) -> None:
     async with tab(chromium, locale="en-US") as made:
         page = await sign_in(made, stage)
-        await page.click("nav >> text=Deploy")
+        await page.click("nav.nav >> text=Deploy")
         await page.fill("[name=code]", "blog")
         await page.fill("#compose", FILE)
         await page.click("text=Show the plan")
@@ -41,9 +41,8 @@ async def test_a_pasted_file_is_planned_deployed_scaled_and_rolled_back(chromium
         await expect(page.locator("#work")).to_contain_text("Succeeded", timeout=20_000)
         await page.click("#choices >> text=blog")
         await expect(page.locator("#replicas tr")).to_have_count(3)
-        await page.fill("[name=service]", "front")
-        await page.fill("[name=replicas]", "5")
-        await page.click("text=Scale")
+        await page.fill("#scale-front", "5")
+        await page.click("#service-front button")
         await expect(page.locator("#work")).to_contain_text("Succeeded", timeout=20_000)
         await page.goto(f"{stage.url}/projects/blog")
         await expect(page.locator("#replicas tr")).to_have_count(5)
@@ -64,7 +63,7 @@ async def test_a_power_loss_is_told_on_the_pages_that_are_open(chromium: Browser
         await expect(page.locator("#choices")).to_contain_text("really down")
         await page.locator("#events a").first.click()
         await expect(page.locator("h1")).to_have_text("The whole story")
-        await expect(page.locator("#found")).to_contain_text("node-1")
+        await expect(page.locator("#story")).to_contain_text("node-1")
 
 
 async def test_a_node_is_drained_and_a_join_line_made(chromium: Browser, stage: Stage) -> None:
@@ -72,10 +71,12 @@ async def test_a_node_is_drained_and_a_join_line_made(chromium: Browser, stage: 
         page = await sign_in(made, stage)
         await page.goto(f"{stage.url}/nodes/node-2")
         await page.click("#choices >> text=排空")
+        await expect(page.locator("main")).to_contain_text("哪些副本迁往何处")
+        await page.click("main button.primary")
         await expect(page.locator("#tasks")).to_contain_text("无副本", timeout=20_000)
         await page.click("#choices >> text=恢复接受副本")
         await expect(page.locator("#choices")).to_contain_text("排空")
-        await page.goto(f"{stage.url}/nodes")
+        await page.goto(f"{stage.url}/join")
         await page.click("text=生成加入命令")
         await expect(page.locator("#join-line")).to_contain_text("rope agent --center")
 
@@ -83,7 +84,17 @@ async def test_a_node_is_drained_and_a_join_line_made(chromium: Browser, stage: 
 async def test_pages_fit_a_phone(chromium: Browser, stage: Stage) -> None:
     async with tab(chromium, locale="zh-CN", viewport={"width": 390, "height": 800}, color_scheme="dark") as made:
         page = await sign_in(made, stage)
-        for path in ("/projects/shop", "/nodes/node-1", "/deployments/1", "/nodes", "/events", "/new"):
+        for path in (
+            "/projects/shop",
+            "/nodes/node-1",
+            "/deployments/1",
+            "/nodes",
+            "/events",
+            "/new",
+            "/projects",
+            "/settings",
+            "/join",
+        ):
             await page.goto(stage.url + path)
             await expect(page.locator("body")).to_have_attribute("data-ui-conn", "live")
             assert await overflow(page) == 0, path

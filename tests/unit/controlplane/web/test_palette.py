@@ -1,12 +1,13 @@
 """The palette: what is typed finds things and actions, in both languages; only a typed action may change something."""
 
+import msgspec
 import pytest
 
 from controlplane.core.cluster import Changes
 from controlplane.core.deployment import Deployment
 from controlplane.web.language import languages
 from controlplane.web.palette import DEEDS, LINKS, PAGES, SHOWN, Entry, search
-from tests.unit.controlplane.sample_cluster import WALL, node, shop
+from tests.unit.controlplane.sample_cluster import WALL, WEB, cluster, node, project, revision, shop
 from tests.unit.controlplane.web.fake_center import FakeCenter
 from tests.unit.controlplane.web.surfer import Surfer
 
@@ -14,9 +15,9 @@ ZH = languages()["zh"]
 
 
 def find(asked: str, code: str = "en") -> list[Entry]:
-    cluster = shop()
-    cluster.apply(Changes(puts=[Deployment(id=12, project="shop", kind="deploy", revision=1, created_at=WALL)]))
-    return list(search(cluster, asked, languages()[code].message))
+    made = shop()
+    made.apply(Changes(puts=[Deployment(id=12, project="shop", kind="deploy", revision=1, created_at=WALL)]))
+    return list(search(made, asked, languages()[code].message))
 
 
 def test_without_a_question_it_shows_the_pages_first() -> None:
@@ -48,6 +49,14 @@ def test_words_find(asked: str, code: str, path: str, post: bool) -> None:
     assert (first.path, first.post) == (path, post)
 
 
+def test_only_what_runs_is_stopped_and_only_what_is_stopped_started() -> None:
+    assert [e.path for e in find("stop")] == ["/projects/shop/stop"]
+    assert "/projects/shop/start" not in [e.path for e in find("start")]
+    stopped = cluster(project(), revision(msgspec.structs.replace(WEB, replicas=0)))
+    assert "/projects/shop/start" in [e.path for e in search(stopped, "start", str)]
+    assert not [e for e in search(stopped, "stop", str) if e.path.endswith("/stop")]
+
+
 def test_what_does_not_fit_is_not_there() -> None:
     assert find("shop node-1") == [] and find("zzz") == []
 
@@ -58,9 +67,9 @@ def test_every_text_is_translated() -> None:
 
 
 def test_a_thousand_nodes_are_as_many_as_fit() -> None:
-    cluster = shop()
-    cluster.apply(Changes(puts=[node(f"n{i}", i % 250) for i in range(1000)]))
-    assert len(search(cluster, "n", str)) == SHOWN
+    made = shop()
+    made.apply(Changes(puts=[node(f"n{i}", i % 250) for i in range(1000)]))
+    assert len(search(made, "n", str)) == SHOWN
 
 
 def test_it_is_for_who_is_signed_in_and_answers_a_fragment(center: FakeCenter) -> None:

@@ -38,6 +38,16 @@ def test_a_connection_that_broke_was_not_silent_before() -> None:
     assert [(p.name, p.after_s) for p in found.phases] == [("suspect", 0.0), ("online", 2.0)]
 
 
+def test_the_silence_counts_from_the_last_sign_of_life() -> None:
+    found = story(
+        [
+            told(1, 10.0, "node.suspect", "node-1 suspect: connection lost"),
+            told(2, 24.6, "node.offline", "node-1 offline: silent 15.2 s"),
+        ]
+    )
+    assert [(p.name, p.after_s) for p in found.phases] == [("silent", 0.0), ("suspect", 0.6), ("offline", 15.2)]
+
+
 def test_other_stories_have_lines_and_no_phases() -> None:
     found = story([told(1, 1.0, "deployment.started"), told(2, 1.5, "replica.placed"), told(3, 2.0, "replica.running")])
     assert not found.phases and [c.after_s for c in found.chapters] == [0.0, 0.5, 1.0]
