@@ -39,6 +39,7 @@ def _variable(option: str) -> str:
 @_passed("--backup-every", "HOURS", "Hours between two backups it makes by itself; 24, and 0 is never.")
 @_passed("--backup-keep", "N", "How many of these are kept; 7 unless told otherwise.")
 @_passed("--backup-dir", "DIR", "Where they go; `backups` in the data folder unless told otherwise.")
+@_passed("--metrics-replicas", "N", "Replicas named in /metrics; 2000 unless told otherwise, 0 is none.")
 @click.option("--restored", is_flag=True, help="Once, after the data were restored from a backup.")
 @click.pass_context
 def center(context: click.Context, /, **options: object) -> None:
