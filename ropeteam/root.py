@@ -16,6 +16,7 @@ from ropeteam.commands import (
     shell,
     signing,
     tokens,
+    upgrading,
     watching,
 )
 from ropeteam.completing import Known, attach
@@ -82,6 +83,7 @@ for command in (
     rope.add_command(command)
 
 nodes.node.add_command(nodes.nodes, "ls")
+nodes.node.add_command(upgrading.upgrade)
 for verb in (releasing.watch, releasing.pause, releasing.resume, releasing.cancel, releasing.promote, releasing.abort):
     deploying.deploy.add_command(verb)
 attach(rope, {"project": Known("project", "projects")})

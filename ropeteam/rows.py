@@ -15,7 +15,7 @@ from protocol.api import (
     ReplicaView,
 )
 
-NODE_COLUMNS = ("NODE", "STATE", "ADDRESS", "REPLICAS", "CPU", "MEM FREE", "DISK FREE", "SEEN", "LABELS")
+NODE_COLUMNS = ("NODE", "STATE", "ADDRESS", "REPLICAS", "CPU", "MEM FREE", "DISK FREE", "SEEN", "AGENT", "LABELS")
 NODE_TASK_COLUMNS = ("REPLICA", "STATE", "HEALTH", "UPTIME", "CPU", "MEM", "EPOCH")
 PROJECT_COLUMNS = ("PROJECT", "STATE", "REVISION", "SERVICES", "REPLICAS", "MESSAGE")
 REPLICA_COLUMNS = ("REPLICA", "STATE", "HEALTH", "ANNOUNCED", "NODE", "ADDRESS", "SINCE", "REVISION", "REASON")
@@ -24,7 +24,9 @@ PLAN_COLUMNS = ("REPLICA", "ACTION", "NODE", "FROM", "REASON")
 
 def node_state(node: NodeView) -> str:
     """State with what stands beside it: held, draining, unschedulable."""
-    more = [word for word, said in (("held", node.held), ("draining", node.draining)) if said]
+    more = [
+        word for word, said in (("upgrading", node.upgrading), ("held", node.held), ("draining", node.draining)) if said
+    ]
     if node.drain is not None:
         more[-1] = {"done": "drained", "late": "drain over its deadline"}.get(
             node.drain.state, f"draining, {node.drain.moved} of {node.drain.total} moved"
@@ -46,6 +48,7 @@ def node_row(node: NodeView) -> tuple[str, ...]:
         _unit(r.mem_free_mb, " MB", 0),
         _unit(r.disk_free_gb, " GB", 1),
         _unit(node.last_seen_s, " s ago", 0),
+        node.versions.agent or "-",
         " ".join(f"{k}={v}" for k, v in sorted(node.labels.items())),
     )
 
@@ -61,6 +64,7 @@ def node_facts(node: NodeView) -> Iterator[str]:
     yield f"memory    {r.mem_total_mb:.0f} MB, {r.mem_reserved_mb:.0f} reserved, {free} free"
     yield f"disk      {r.disk_total_gb:.0f} GB, {_unit(r.disk_free_gb, '', 1)} free"
     yield f"versions  agent {v.agent or '?'}, Docker {v.engine or '?'}, {v.os}/{v.arch} {v.kernel}".rstrip()
+    yield f"image     {v.image or 'none: the agent does not run in a container'}"
 
 
 def node_task_row(task: NodeTask) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ from protocol.api import (
     RollbackRequest,
     ScaleRequest,
     TaskView,
+    UpgradeRequest,
+    UpgradeView,
     UsageHistory,
     UsageRange,
     WhoAnswer,
@@ -181,6 +183,28 @@ def _nodes() -> dict[str, Operation]:
             tag="nodes",
             parameters=(_path("id", "the token's id", "[0-9a-f]{1,64}"),),
             answers={204: None},
+            errors=("not_found",),
+        ),
+    }
+
+
+def _upgrades() -> dict[str, Operation]:
+    return {
+        "POST /api/v1/upgrades": Operation(
+            summary="Replace the agents of these nodes, or of all, by another image, some at a time",
+            tag="nodes",
+            body=UpgradeRequest,
+            answers={202: UpgradeView},
+            errors=("not_found", "conflict", "invalid"),
+        ),
+        "GET /api/v1/upgrades": Operation(
+            summary="Upgrades of agents, newest first", tag="nodes", answers={200: list[UpgradeView]}
+        ),
+        "GET /api/v1/upgrades/{id}": Operation(
+            summary="One upgrade, node by node",
+            tag="nodes",
+            parameters=(Parameter(name="id", text="the upgrade's number", where="path", schema=_NUMBER),),
+            answers={200: UpgradeView},
             errors=("not_found",),
         ),
     }
@@ -342,5 +366,5 @@ def _about() -> dict[str, Operation]:
     }
 
 
-OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_projects(), **_usage(), **_records()}
+OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_upgrades(), **_projects(), **_usage(), **_records()}
 """`METHOD path` -> what it takes and answers."""

@@ -15,7 +15,19 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from controlplane.web import backup, deployments, figures, health, metrics, nodes, projects, records, reference, tokens
+from controlplane.web import (
+    backup,
+    deployments,
+    figures,
+    health,
+    metrics,
+    nodes,
+    projects,
+    records,
+    reference,
+    tokens,
+    upgrades,
+)
 from controlplane.web.answers import CODE, STATUS, Rejected, failure, refusal
 from controlplane.web.assets import PREFIX
 from controlplane.web.attempts import Attempts
@@ -91,6 +103,9 @@ TABLE: Sequence[Row | Socket] = (
     Row("GET", "/api/v1/nodes/{name}/usage", admin, figures.of_node),
     Row("POST", "/api/v1/nodes/{name}/resume", admin, nodes.resume, changes=True),
     Row("POST", "/api/v1/nodes/{name}/confirm-down", admin, nodes.confirm_down, changes=True),
+    Row("POST", "/api/v1/upgrades", admin, upgrades.upgrade_nodes, changes=True),
+    Row("GET", "/api/v1/upgrades", admin, upgrades.upgrades),
+    Row("GET", "/api/v1/upgrades/{id}", admin, upgrades.upgrade),
     Row("POST", "/api/v1/join-tokens", admin, tokens.create, changes=True),
     Row("GET", "/api/v1/join-tokens", admin, tokens.tokens),
     Row("DELETE", "/api/v1/join-tokens/{id}", admin, tokens.revoke, changes=True),
