@@ -246,25 +246,45 @@ document.addEventListener("keydown", e => { // "/" is keys.js's
 });
 
 // All lines of the range, not only those on the page: a reading of its own, put in order and saved as a file.
+let saving = null; // {id, sources, found, size, name}
 $("download").onclick = () => {
-  const button = $("download"), name = button.textContent, reading = new Sources(), found = [];
-  let size = 0, cut = false;
-  button.disabled = true;
-  const id = talk.ask({...scope, ...range()}, frame => {
-    if (frame.type === "source") reading.begin(frame);
-    if (frame.type === "data") {
-      for (const line of reading.feed(frame)) { found.push(line); size += line.text.length + 60; }
-      const source = reading.open.get(frame.source);
-      if (source) talk.say({type: "credit", id, source: frame.source, credit: source.owed});
-      if (source) source.owed = 0;
-      put(button, `${words.collecting} ${found.length.toLocaleString()}`);
-    }
-    if (frame.type === "over" && frame.message) trouble(frame.message);
-    if (size > SAVE_MAX && !cut) { cut = true; talk.stop(id); }
-    if (frame.type === "over" || cut) save(found, cut);
-    if (frame.type === "over" || cut) [button.disabled, button.textContent] = [false, name];
-  });
+  saving = {sources: new Sources(), found: [], size: 0, name: $("download").textContent};
+  $("download").disabled = true;
+  saving.id = talk.ask({...scope, ...range()}, collect);
 };
+
+function collect(frame) {
+  switch (frame.type) {
+    case "source":
+      saving.sources.begin(frame);
+      break;
+    case "data": {
+      for (const line of saving.sources.feed(frame)) {
+        saving.found.push(line);
+        saving.size += line.text.length + 60;
+      }
+      put($("download"), `${words.collecting} ${saving.found.length.toLocaleString()}`);
+      if (saving.size > SAVE_MAX) {
+        talk.stop(saving.id);
+        return saved(true);
+      }
+      const source = saving.sources.open.get(frame.source);
+      if (source) talk.say({type: "credit", id: saving.id, source: frame.source, credit: source.owed});
+      if (source) source.owed = 0;
+      break;
+    }
+    case "over":
+      if (frame.message) trouble(frame.message);
+      saved(false);
+  }
+}
+
+function saved(cut) {
+  const {found, name} = saving;
+  saving = null;
+  [$("download").disabled, $("download").textContent] = [false, name];
+  save(found, cut);
+}
 
 function save(found, cut) {
   found.sort((a, b) => a.at < b.at ? -1 : a.at > b.at ? 1 : 0);
@@ -280,7 +300,10 @@ function save(found, cut) {
 const talk = new Talk({
   ticket: words.ticket, lang: words.lang, opened: follow,
   heard: () => document.dispatchEvent(new Event("rope:heard")),
-  lost: () => document.dispatchEvent(new Event("rope:lost")),
+  lost: () => {
+    document.dispatchEvent(new Event("rope:lost"));
+    if (saving) saved(true); // what came until now, and that it is not all
+  },
 });
 setInterval(flush, FLUSH_MS);
 tell();

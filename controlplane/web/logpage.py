@@ -12,7 +12,7 @@ from controlplane.core.cluster import Cluster
 from controlplane.web.answers import Rejected
 from controlplane.web.dashboard import Dashboard
 from controlplane.web.visit import Visit
-from protocol.names import PROJECT, SERVICE, is_legal
+from protocol.names import PROJECT, SERVICE, ReplicaId, is_legal
 
 REPLICAS_SHOWN = 100
 """Replicas of the service that can be chosen from; others by their address."""
@@ -42,6 +42,7 @@ class LogPages:
             chosen=chosen,
             services=services_of(cluster, chosen.project),
             replicas=replicas_of(cluster, chosen)[:REPLICAS_SHOWN],
+            terminal=runs(cluster, chosen),
             now_ms=int(now.wall * 1000),
         )
         return visit.page(html)
@@ -55,6 +56,12 @@ def chosen_by(visit: Visit) -> Chosen:
     if not is_legal(PROJECT, code) or (service and not is_legal(SERVICE, service)) or (replica and not number):
         raise Rejected("not_found", "there can be no such replica")
     return Chosen(code, service, number)
+
+
+def runs(cluster: Cluster, chosen: Chosen) -> bool:
+    """True when one replica is chosen and a copy of it runs, so that it can have a terminal."""
+    found = cluster.replicas.get(ReplicaId(*chosen))
+    return found is not None and any(a.state == "running" for a in found.assignments)
 
 
 def services_of(cluster: Cluster, project: str) -> tuple[str, ...]:

@@ -90,6 +90,8 @@ async def test_logs_are_merged_coloured_followed_and_harmless(chromium: Browser,
         await page.click(f".scope >> text=web/{one}")
         await expect(lines).to_have_count(2)
         await expect(lines.first).to_have_attribute("title", re.compile(rf"web/{one} #1 · node-2"))
+        await page.click("header.title >> text=Terminal")
+        await expect(page.locator("h1")).to_have_text(f"Terminal shop/web/{one}")
 
 
 async def test_a_pause_holds_and_a_search_finds(chromium: Browser, stage: Scene) -> None:
@@ -153,6 +155,8 @@ async def test_a_cut_line_is_said_and_nothing_comes_twice(chromium: Browser, sta
         await expect(page.locator("#lines > div")).to_have_count(4)
         stage.team.cut("node-2")
         await expect(page.locator("#lines > .note")).to_contain_text("node-2 不在线 – 节点恢复后继续")
+        await page.goto(f"{stage.url}/projects/nothing/logs")
+        await expect(page.locator("#trouble")).to_contain_text("没有项目 'nothing'，也没有它的日志")
         made.complaints.clear()  # the browser tells of the cut line
 
 
