@@ -4,6 +4,7 @@ Beside the decisions: no fact, no command, no trip through the writer. Run by `a
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 
@@ -21,12 +22,17 @@ CHUNK = 100
 MARGIN_S = 0.2
 """Into a step of time, so that a clock that is slewed does not wake us before it."""
 
+_log = logging.getLogger(__name__)
+
 
 async def sample(cluster: Cluster, figures: Callable[[str], Figures], rings: Rings, now: Callable[[], Now]) -> None:
     """Take figures once in each step of 10 s, until cancelled."""
     while True:
         await asyncio.sleep(FINE_S - (now().wall - MARGIN_S) % FINE_S)
-        rings.put(await samples(cluster, figures), now().wall)
+        try:
+            rings.put(await samples(cluster, figures), now().wall)
+        except Exception:  # noqa: BLE001  charts are not worth the Center's life
+            _log.exception("no sample was taken")
 
 
 async def samples(cluster: Cluster, figures: Callable[[str], Figures]) -> dict[Subject, Sample]:

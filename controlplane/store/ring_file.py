@@ -23,6 +23,7 @@ _TABLES = (
     )""",
     f"PRAGMA user_version = {_SCHEMA}",
 )
+_EMPTY = ("DELETE FROM fine", "DELETE FROM coarse", "DELETE FROM subjects")
 _PUT_FINE = "INSERT OR REPLACE INTO fine VALUES (?, ?, ?)"
 _PUT_COARSE = "INSERT OR REPLACE INTO coarse VALUES (?, ?, ?)"
 _PUT_SUBJECT = "INSERT OR REPLACE INTO subjects VALUES (?, ?, ?, ?)"
@@ -64,7 +65,8 @@ class RingFile:
         self._path = path
         self._busy_s = busy_s
         self._database: sqlite3.Connection | None = None
-        self._fresh = False
+        self._known = False
+        """What is in it was read, or written by us; else it must not be added to: who is where would be another."""
         self._failing = False
         self.rolled = -1
         """The last step in the coarse ring."""
@@ -88,10 +90,9 @@ class RingFile:
         return answer
 
     def open(self) -> bool:
-        """Open it if need be; True once when it was empty, so that all that is known is to be put in."""
+        """Open it if need be; True when the next transaction begins it anew: all that there is, is to be put in."""
         self._opened()
-        fresh, self._fresh = self._fresh, False
-        return fresh
+        return not self._known
 
     def load(self) -> Found:
         """Everything of the fine ring, after a look whether the file is whole."""
@@ -100,18 +101,25 @@ class RingFile:
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
         subjects = {(kind, name): place for kind, name, place in database.execute(_SUBJECTS)}
-        return Found(subjects, {at: bytes(body) for at, body in database.execute(_FINE)})
+        found = Found(subjects, {at: bytes(body) for at, body in database.execute(_FINE)})
+        self._known = True
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing."""
+        """All or nothing; empties the file first when it is not known what is in it."""
         rolled = self.rolled
         try:
-            with self._opened():
+            with self._opened() as database:
+                if not self._known:
+                    for statement in _EMPTY:
+                        database.execute(statement)
+                    self.rolled = -1
                 yield
         except BaseException:
             self.rolled = rolled
             raise
+        self._known = True
 
     def put(self, subjects: Mapping[Subject, int], rows: Iterable[Row], now: int) -> None:
         """Rows of the fine ring, and subjects with their places, heard at the coarse step `now`."""
@@ -129,6 +137,8 @@ class RingFile:
 
     def week(self, first: int, last: int, offset: int, size: int) -> list[tuple[int, bytes]]:
         """Of each row of the coarse ring its step and `size` bytes at `offset`."""
+        if not self._known:
+            return []
         return list(self._opened().execute(_WEEK, (offset + 1, size, first, last)))
 
     def forget(self, now: int, heard: Iterable[int], before: int) -> list[Subject]:
@@ -160,10 +170,10 @@ class RingFile:
                 for statement in _TABLES:
                     database.execute(statement)
                 database.commit()
-                self._fresh = True
             self.rolled = database.execute(_ROLLED).fetchone()[0] or -1
         return self._database
 
     def _unlink(self) -> None:
+        self._known = False
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)

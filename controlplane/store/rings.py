@@ -6,10 +6,11 @@ hour is in memory, too. Damage to the file costs what is older. Filled by `link.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from struct import unpack_from
@@ -30,8 +31,12 @@ SUBJECTS_MAX = 4096
 """
 STRETCH = 18
 """Steps of 10 s that `outline` puts together."""
+READ_S = 5.0
+"""For a week's figures; a disk that takes longer gives none."""
+FAREWELL_S = 1.0
+"""For the disk, at the end."""
 PENDING_MAX = 30
-"""Rows that wait for a disk that hangs; then the oldest of them is only in memory."""
+"""Rows that wait for a disk that hangs; with more of them the whole hour is written when it works again."""
 
 _WIDTH = 8
 """Bytes of a subject in a row: CPU and memory, floats of four bytes in the machine's order; not a number = no figure.
@@ -74,6 +79,8 @@ class Rings:
         self._hour: dict[int, bytes] = {}
         """Slot (wall seconds / 10) -> row, oldest first."""
         self._pending: dict[int, bytes] = {}
+        self._behind = False
+        """More is to be written than what is pending: all of the last hour."""
         self._stretches: dict[int, array[float]] = {}
         """Means of parts of the last hour, for `outline`."""
         self._woken = asyncio.Event()
@@ -103,7 +110,8 @@ class Rings:
         for old in [s for s in self._hour if s <= slot - HOUR]:
             del self._hour[old]
         if len(self._pending) > PENDING_MAX:
-            del self._pending[next(iter(self._pending))]
+            self._pending.clear()
+            self._behind = True
         self.newest = slot
         self.settled.clear()
         self._woken.set()
@@ -123,7 +131,9 @@ class Rings:
         place = self._ids.get(subject)
         found: list[tuple[int, bytes]] = []
         if place is not None:
-            found = await self._do(lambda: self._file.week(last - WEEK + 1, last, place * _WIDTH, _WIDTH), found)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READ_S):
+                    found = await self._do(lambda: self._file.week(last - WEEK + 1, last, place * _WIDTH, _WIDTH), [])
         return _unpacked(dict(found), last, WEEK, COARSE_S, 0)
 
     async def outline(self, subjects: Sequence[Subject]) -> dict[Subject, tuple[float | None, ...]]:
@@ -131,19 +141,18 @@ class Rings:
         return await asyncio.to_thread(self._outline, subjects)
 
     async def run(self) -> None:
-        """Read the file, then write what was put, until cancelled; then once more."""
-        await self._load()
+        """Read the file, then write what was put, until cancelled; then once more, unless the disk hangs."""
+        await self._guarded(self._load)
+        self.loaded.set()
         try:
             while True:
                 await self._woken.wait()
                 self._woken.clear()
-                await self._flush()
+                await self._guarded(self._flush)
                 if not self._pending:
                     self.settled.set()
         finally:
-            self._locked(lambda: self._write(self._taken()), None)
-            with self._lock:
-                self._file.close()
+            self._farewell()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -180,6 +189,24 @@ class Rings:
         place = self._ids.get(subject)
         return _unpacked(rows if place is not None else {}, last, steps, step_s, (place or 0) * _WIDTH)
 
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001  charts are not worth the Center's life
+            _log.exception("figures over time failed")
+            self._behind = True
+
+    def _farewell(self) -> None:
+        if not self._lock.acquire(timeout=FAREWELL_S):
+            return
+        try:
+            self._file.tried(lambda: self._write(self._taken()), None)
+        except Exception:  # noqa: BLE001  nor worth its orderly end
+            _log.exception("figures over time failed")
+        finally:
+            self._file.close()
+            self._lock.release()
+
     async def _load(self) -> None:
         found = await self._do(self._file.load, None)
         if found is not None:
@@ -187,15 +214,14 @@ class Rings:
             newest = max(found.hour, default=0)
             self._hour = {slot: row for slot, row in sorted(found.hour.items()) if slot > newest - HOUR}
             self.newest = newest
-        self.loaded.set()
 
     async def _flush(self) -> None:
         taken = self._taken()
-        if not taken.rows:
+        if not taken.rows and not taken.behind:
             return
         forgotten = await self._do(lambda: self._write(taken), None)
         if forgotten is None:
-            self._unsaved |= {s: n for s, n in taken.subjects.items() if self._ids.get(s) == n}
+            self._behind = True
             return
         for subject in forgotten:
             self._ids.pop(subject, None)
@@ -204,13 +230,13 @@ class Rings:
     def _taken(self) -> "_Work":
         rows, self._pending = self._pending, {}
         subjects, self._unsaved = self._unsaved, {}
-        return _Work(rows, subjects, dict(self._ids), dict(self._hour))
+        behind, self._behind = self._behind, False
+        return _Work(rows, subjects, dict(self._hour), dict(self._ids), behind)
 
     def _write(self, work: "_Work") -> list[Subject]:
         """One transaction. Gives the subjects that were forgotten, for nothing was heard of them for a week."""
-        fresh = self._file.open()
-        rows = work.hour if fresh else work.rows
-        subjects = work.all_subjects if fresh else work.subjects
+        whole = self._file.open() or work.behind
+        rows, subjects = (work.hour, work.all_subjects) if whole else (work.rows, work.subjects)
         with self._file.transaction():
             now = max(rows, default=0) * FINE_S // COARSE_S
             self._file.put(subjects, [Row(slot % HOUR, slot, row) for slot, row in rows.items()], now)
@@ -242,25 +268,29 @@ class Rings:
 
 
 class _Work(NamedTuple):
-    """What one transaction writes; the whole is for a file that is begun anew."""
+    """What one transaction writes: what is new, or the whole, for a file that is begun anew or lacks something."""
 
     rows: dict[int, bytes]
     subjects: dict[Subject, int]
-    all_subjects: dict[Subject, int]
     hour: dict[int, bytes]
+    all_subjects: dict[Subject, int]
+    behind: bool
 
 
 def _mean(bodies: Sequence[bytes]) -> "array[float]":
     """Figure by figure, of those that are there. Rows grow with the number of subjects, so some are shorter."""
     rows = [array("f", body[: len(body) // _WIDTH * _WIDTH]) for body in bodies]
     width = max((len(row) for row in rows), default=0)
-    sums, counts = [0.0] * width, [0] * width
-    for row in rows:
-        for place, figure in enumerate(row):
-            if figure == figure:  # not "not a number"
-                sums[place] += figure
-                counts[place] += 1
-    return array("f", [total / n if n else _NOTHING for total, n in zip(sums, counts, strict=True)])
+    padded = [row + array("f", [_NOTHING]) * (width - len(row)) for row in rows]
+    return array("f", map(_mean_of, zip(*padded, strict=True)))
+
+
+def _mean_of(figures: tuple[float, ...]) -> float:
+    total = sum(figures)
+    if total == total:  # not "not a number": none is missing
+        return total / len(figures)
+    known = [figure for figure in figures if figure == figure]
+    return sum(known) / len(known) if known else _NOTHING
 
 
 def _unpacked(rows: Mapping[int, bytes], last: int, steps: int, step_s: int, offset: int) -> Series:

@@ -12,7 +12,7 @@ import pytest
 
 from controlplane.store import rings as module
 from controlplane.store.folder import RINGS
-from controlplane.store.ring_file import Subject
+from controlplane.store.ring_file import RingFile, Subject
 from controlplane.store.rings import COARSE_S, FINE_S, HOUR, WEEK, Rings, Sample
 
 T0 = 1_800_000_000
@@ -190,6 +190,59 @@ async def test_a_disk_that_takes_nothing_is_said_once_and_memory_goes_on(
         assert "are kept again" in caplog.text
     async with running(tmp_path) as rings:
         assert rings.hour(TWO, T0 + 3 * FINE_S).cpu[-1] == 3.0, "its place was written down in the end"
+
+
+async def test_a_file_that_could_not_be_read_is_begun_anew_not_added_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path) as rings:
+        for step in range(40):
+            rings.put(row(1, 1, ONE, TWO), T0 + step * FINE_S)
+
+    def fail(file: RingFile) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RingFile, "load", fail)
+        async with running(tmp_path) as rings:
+            rings.put(row(9, 9, SHOP), T0 + 40 * FINE_S)
+            assert set((await rings.week(SHOP, T0 + 40 * FINE_S)).cpu) == {None}, "at its place is another's figure"
+            await rings.settled.wait()
+    assert "disk I/O error" in caplog.text
+    async with running(tmp_path) as rings:
+        late = T0 + 40 * FINE_S
+        assert rings.hour(SHOP, late).cpu[-2:] == (None, 9.0)
+        assert set(rings.hour(ONE, late).cpu) == {None} and set((await rings.week(SHOP, late)).cpu) == {None}
+
+
+async def test_a_new_file_that_cannot_be_written_at_first_gets_everything_in_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path, busy_s=0.01) as rings:
+        with locked(tmp_path / RINGS):
+            rings.put(row(1, 1, ONE, TWO), T0)
+            await rings.settled.wait()
+        rings.put(row(2, 2, ONE), T0 + FINE_S)
+        await rings.settled.wait()
+    async with running(tmp_path) as rings:
+        assert rings.hour(ONE, T0 + FINE_S).cpu[-2:] == (1.0, 2.0)
+        assert rings.hour(TWO, T0 + FINE_S).cpu[-2:] == (1.0, None)
+
+
+async def test_a_defect_costs_the_figures_not_the_center(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(file: RingFile, *given: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(RingFile, "put", fail)
+    async with running(tmp_path) as rings:
+        rings.put(row(1), T0)
+        await rings.settled.wait()
+        assert "a defect" in caplog.text
+        assert rings.hour(ONE, T0).cpu[-1] == 1.0
+        monkeypatch.undo()
+        rings.put(row(2), T0 + FINE_S)
+    async with running(tmp_path) as rings:
+        assert rings.hour(ONE, T0 + FINE_S).cpu[-2:] == (1.0, 2.0)
 
 
 async def test_a_clock_that_is_put_back_begins_there_again(tmp_path: Path) -> None:
