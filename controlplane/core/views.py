@@ -18,7 +18,7 @@ from controlplane.core.node import Node, reached_at
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now
 from controlplane.core.replica import Assignment, Replica
-from controlplane.core.standing import ready, reason_of, spec_of, standing, wanted_replicas
+from controlplane.core.standing import ready, reason_of, spec_of, standing
 from controlplane.core.task import Task
 from controlplane.core.upgrade import Upgrade
 from protocol.api import (
@@ -223,10 +223,14 @@ def _holds(replica: Replica, view: ReplicaView) -> bool:
 
 
 def _services(cluster: Cluster, revision: Revision, now: Now) -> tuple[ServiceView, ...]:
-    replicas = wanted_replicas(cluster, revision.project)
+    of_service: dict[str, list[Replica]] = {name: [] for name in revision.spec.services}
+    for key in cluster.of_project.get(revision.project, ()):
+        replica = cluster.replicas[key]
+        if not replica.ending and key.service in of_service:
+            of_service[key.service].append(replica)
     found = []
     for name, spec in revision.spec.services.items():
-        mine = [r for r in replicas if r.id.service == name]
+        mine = of_service[name]
         found.append(
             ServiceView(
                 name=name,

@@ -88,7 +88,9 @@ class Board:
         self._dirty_projects: dict[str, None] = {}
         self._dirty_works: dict[int, None] = {}
         self._round = _Round({}, {}, {})
+        self._touched: dict[tuple[str, str], int] = {}
         self._order: list[str] = []
+        self._in_order: list[Card] = []
         self.skipped()
 
     # -- told -------------------------------------------------------------------------------------------------------
@@ -123,7 +125,19 @@ class Board:
                     self._dirty_works[record.deployment] = None
                 case _:
                     pass
-        self._events.extend(line(event_view(e)) for e in changes.events)
+        for told in changes.events:
+            self._events.append(line(event_view(told)))
+            self._touch("project", told.project)
+            self._touch("node", told.node)
+
+    def touched(self, view: str, of: str) -> int | None:
+        """A number that grows with what a view about one project or node shows, but for what depends on the time alone;
+        None for all other views.
+        """
+        return self._touched.get((view, of), 0) if view in ("project", "node") else None
+
+    def _touch(self, kind: str, name: str) -> None:
+        self._touched[kind, name] = self._touched.get((kind, name), 0) + 1
 
     def skipped(self) -> None:
         """Commits were missed: look at everything, read the events anew."""
@@ -191,7 +205,10 @@ class Board:
         """All nodes, in order."""
         if len(self._order) != len(self._cards):
             self._order = in_order(self._cards)
-        return [self._cards[name] for name in self._order]
+            self._in_order = []
+        if not self._in_order:
+            self._in_order = [self._cards[name] for name in self._order]
+        return self._in_order
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -306,6 +323,8 @@ class Board:
         return self._door.controller.cluster
 
     def _look_at_node(self, name: str, now: Now) -> None:
+        self._touch("node", name)
+        self._in_order = []
         node = self._cluster.nodes.get(name)
         if node is None:
             for table in (self._cards, self._trends, self._heard, self._nodes):
@@ -321,6 +340,7 @@ class Board:
         _keep(self._cards, name, card(view, trend.lines() if trend else (), seen))
 
     def _look_at_project(self, code: str, now: Now) -> None:
+        self._touch("project", code)
         project = self._cluster.projects.get(code)
         if project is None:
             for table in (self._rows, self._projects, self._known):

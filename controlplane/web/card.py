@@ -148,7 +148,7 @@ def row(view: ProjectView) -> Row:
         revision=view.revision,
         running=sum(s.running for s in view.services),
         wanted=sum(s.wanted for s in view.services),
-        cells=_drawn([_replica_cell(view.code, r) for r in view.replicas], ROW_CELLS),
+        cells=_drawn([_replica_cell(r) for r in view.replicas], ROW_CELLS),
         more_cells=max(0, len(view.replicas) - ROW_CELLS),
         addresses=tuple((_link(p), p.address) for _, p in ports[:ADDRESSES_SHOWN]),
         more_addresses=max(0, len(ports) - ADDRESSES_SHOWN),
@@ -169,9 +169,9 @@ def _task_cell(task: NodeTask) -> Cell:
     )
 
 
-def _replica_cell(code: str, replica: ReplicaView) -> Cell:
+def _replica_cell(replica: ReplicaView) -> Cell:
     return Cell(
-        name=f"{code}/{replica.service}/{replica.replica}",
+        name=f"{replica.service}/{replica.replica}",
         shape=_shape(replica.state, replica.health),
         state=replica.state,
         health=replica.health,

@@ -17,12 +17,17 @@ from controlplane.web.views import ABOUT
 
 PAUSE_S = 0.25
 """From frame to frame."""
-REST = 0.25
+REST = 0.1
 """With so much to draw that it takes longer, others get at least this share of that time between two frames."""
-FRESH_S = 0.5
+SHARE = 4
+"""A view is drawn again after so many times of what it took last: one page with thousands of things does not slow down
+all others. But never later than this."""
+LATE_S = 2.0
+FRESH_S = 1.0
 """A sheet that is kept and was drawn so lately is as good as new for the first paint; the socket brings the rest."""
 SWEEP_S = 1.0
 """How often heartbeats and what changes by time are looked at …"""
+SWEEP_PARTS = 4
 SWEEP_IDLE_S = 4.0
 """… and with no page open: only so that the charts of the last minutes miss no heartbeat."""
 SWEEP_CHUNK = 500
@@ -73,6 +78,8 @@ class Live:
         self._board = Board(door)
         self._sheets: dict[Key, Sheet] = {}
         self._drawn_at: dict[Key, float] = {}
+        self._due_at: dict[Key, float] = {}
+        self._drawn_for: dict[Key, int | None] = {}
         self._readers: dict[Key, set[_Reader]] = {}
         self._woken = asyncio.Event()
 
@@ -140,7 +147,7 @@ class Live:
     def _forget(self, key: Key) -> None:
         """Sheets about one thing are many; one that nobody looks at is dropped."""
         if key[1] and not self._readers.get(key):
-            for table in (self._readers, self._sheets, self._drawn_at):
+            for table in (self._readers, self._sheets, self._drawn_at, self._due_at, self._drawn_for):
                 table.pop(key, None)
 
     async def _collect(self, subscription: Subscription) -> None:
@@ -159,13 +166,14 @@ class Live:
             began = clock()
             if began >= sweep_at:
                 await self._sweep()
-                sweep_at = clock() + (SWEEP_S if self.open else SWEEP_IDLE_S)
+                sweep_at = clock() + (SWEEP_S / SWEEP_PARTS if self.open else SWEEP_IDLE_S)
             if self.open or clock() >= look_at:
                 await self._board.load()
                 await self._look()
                 look_at = clock() + IDLE_S
             for key in [k for k, readers in self._readers.items() if readers]:
-                await self._refresh(key)
+                if clock() >= self._due_at.get(key, 0.0):
+                    await self._refresh(key)
             took_s = clock() - began
             await asyncio.sleep(max(PAUSE_S - took_s, took_s * REST))
             try:
@@ -176,6 +184,10 @@ class Live:
                 pass
 
     async def _sweep(self) -> None:
+        if self.open:  # a part at a time: what all nodes have to tell would be one long frame each second
+            part = -(-len(self._door.controller.cluster.nodes) // SWEEP_PARTS)
+            self._board.sweep(self._door.now(), max(1, part))
+            return
         more = True
         while more:
             more = self._board.sweep(self._door.now(), SWEEP_CHUNK)
@@ -192,16 +204,23 @@ class Live:
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(self._draws[language])
-        while True:
-            pieces = self._views[view](self._board, of)
-            if not sheet.prepare(pieces, DRAWN):
-                break
+        clock, cost_s = asyncio.get_running_loop().time, 0.0
+        touched = self._board.touched(view, of)
+        if touched is not None and self._drawn_for.get(key) == touched and clock() - self._drawn_at[key] < FRESH_S:
+            return
+        self._drawn_for[key] = touched
+        pieces = self._views[view](self._board, of)
+        more = True
+        while more:
+            began = clock()
+            more = sheet.prepare(pieces, DRAWN)
+            if not more and sheet.update(pieces):
+                for reader in self._readers.get(key, ()):
+                    reader.woken.set()
+            cost_s += clock() - began
             await asyncio.sleep(0)
-        self._drawn_at[key] = asyncio.get_running_loop().time()
-        if sheet.update(pieces):
-            for reader in self._readers.get(key, ()):
-                reader.woken.set()
-        await asyncio.sleep(0)
+        self._drawn_at[key] = clock()
+        self._due_at[key] = clock() + min(cost_s * SHARE - PAUSE_S, LATE_S)
 
     def _is_fresh(self, key: Key) -> bool:
         return asyncio.get_running_loop().time() - self._drawn_at.get(key, -FRESH_S) < FRESH_S

@@ -32,9 +32,16 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
     )
     made.install_gettext_callables(language.message, language.messages, newstyle=True)  # type: ignore[attr-defined]  # added by jinja2's i18n extension
     made.globals.update(asset=asset, language=language, own_url=own_url, tone=tone, y=height_of)
-    made.globals["drawn"] = remembering(renderer(made))
+    made.globals["_"] = language.message  # i18n's own takes four calls for each text; this one is escaped like all else
     made.filters.update(
-        word=language.word, sentence=language.sentence, moment=moment, took=took, mib=mib, key=escaped_key, tally=tally
+        word=language.word,
+        sentence=language.sentence,
+        moment=moment,
+        took=took,
+        mib=mib,
+        key=escaped_key,
+        tally=tally,
+        drawn=remembering(renderer(made)),
     )
     return made
 
@@ -94,6 +101,6 @@ def renderer(found: jinja2.Environment) -> Callable[[str, object], str]:
     return draw
 
 
-def remembering(draw: Callable[[str, object], str]) -> Callable[[str, object], Markup]:
+def remembering(draw: Callable[[str, object], str]) -> Callable[[object, str], Markup]:
     """Draws a partial in a partial, and remembers what it drew last: of a list, most entries are as they were."""
-    return lru_cache(REMEMBERED)(lambda name, value: Markup(draw(name, value)))  # noqa: S704 - from autoescaping templates
+    return lru_cache(REMEMBERED)(lambda value, name: Markup(draw(name, value)))  # noqa: S704 - from autoescaping templates

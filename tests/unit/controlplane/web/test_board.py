@@ -170,3 +170,17 @@ def test_a_round_of_looking_ends_however_much_changes(center: FakeCenter, board:
     assert board.behind, "what came meanwhile is for the next one"
     board.look(NOW)
     assert not board.behind
+
+
+def test_a_view_about_one_thing_is_told_apart_by_what_touched_it(center: FakeCenter, board: Board) -> None:
+    def seen() -> list[int | None]:
+        return [board.touched("project", "shop"), board.touched("node", "node-1"), board.touched("node", "node-2")]
+
+    before = seen()
+    commit(center, board, replica(2, "node-2", state="failed"))
+    project, one, two = seen()
+    assert (project != before[0], one == before[1], two != before[2]) == (True, True, True)
+    told = msgspec.structs.replace(event(9), node="node-1")
+    board.put(Changes(events=[told]))
+    assert seen()[1] != one, "its events are on its page"
+    assert board.touched("overview", "") is None
