@@ -4,6 +4,7 @@ const byId = id => document.getElementById(id);
 const palette = byId("palette"), ask = byId("palette-ask"), found = byId("palette-found"), shortcuts = byId("shortcuts");
 const GO = {o: "/", p: "/projects", n: "/nodes", e: "/events", d: "/new", s: "/settings"};
 const ROWS = "main tbody tr, main .node, main .work, main .feed li";
+const OPTIONS = "[role=option]:not([aria-disabled])";
 const SEQUENCE_MS = 1200, WAIT_MS = 80;
 let asked = 0, timer = 0, chosen = -1, wentAt = -Infinity;
 
@@ -11,7 +12,7 @@ const composing = e => e.isComposing || e.keyCode === 229;
 const typing = e => e.target.closest?.("input, textarea, select, [contenteditable], .xterm");
 
 function choose(index) {
-  const options = found.querySelectorAll("[role=option]");
+  const options = found.querySelectorAll(OPTIONS);
   options[chosen]?.removeAttribute("aria-selected");
   chosen = options.length ? (index + options.length) % options.length : -1;
   options[chosen]?.setAttribute("aria-selected", "true");
@@ -49,7 +50,7 @@ ask.addEventListener("keydown", e => {
   if (composing(e)) return;
   const step = {ArrowDown: 1, ArrowUp: -1}[e.key];
   if (step) choose(chosen + step);
-  else if (e.key === "Enter") found.querySelectorAll("[role=option]")[chosen]?.click();
+  else if (e.key === "Enter") found.querySelectorAll(OPTIONS)[chosen]?.click();
   else return;
   e.preventDefault();
 });

@@ -4,27 +4,29 @@ Told of commits by `live.py`, which also makes it look at what changes by itself
 Knows no language, template or socket.
 """
 
+import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from controlplane.core.cluster import Changes, Cluster
-from controlplane.core.deployment import Deployment, Step
+from controlplane.core.deployment import Deployment
 from controlplane.core.history import history_entry
 from controlplane.core.node import JoinTicket, Node
 from controlplane.core.project import Project, Revision
 from controlplane.core.record import Now
 from controlplane.core.replica import Replica
 from controlplane.core.task import Task
-from controlplane.core.views import KnownReplicas, deployment_view, event_view, node_view, project_view
+from controlplane.core.views import MIB, KnownReplicas, event_view, node_view, project_view
 from controlplane.web.card import Card, Row, card, in_order, row
 from controlplane.web.chart import Charts
 from controlplane.web.door import Door
 from controlplane.web.history import Wanted, newest
-from controlplane.web.trend import Trend
+from controlplane.web.progress import work_of
+from controlplane.web.trend import Lines, Trend
 from controlplane.web.undo import Undo, last_asked, undo_of
-from controlplane.web.work import STEPS_SHOWN, Line, Work, line, step_line, work
+from controlplane.web.work import Line, Work, line
 from protocol.api import Change, NodeView, ProjectView
 from protocol.messages import Heartbeat
 
@@ -161,7 +163,7 @@ class Board:
             trend = self._trends.setdefault(name, Trend())
             if heard.differs(self._heard.get(name)):
                 if beat is not None and figures.connected:
-                    trend.add(beat.cpu_usage, now.mono)
+                    trend.add(beat.cpu_usage, self._memory_used(name, beat.mem_free_mb), now.mono)
                 self._heard[name] = heard
                 self._dirty_nodes[name] = None
             elif trend.pass_by(now.mono):
@@ -262,7 +264,7 @@ class Board:
     def whole_work(self, number: int) -> Work | None:
         """A deployment with all its steps."""
         deployment = self._cluster.deployments.get(number)
-        return None if deployment is None else self._work(deployment, self._door.now(), ALL_STEPS)
+        return None if deployment is None else work_of(self._cluster, deployment, self.wall, ALL_STEPS)
 
     def changes(self, number: int) -> Sequence[Change]:
         """What a deployment changes in the project, field by field; secrets are not told."""
@@ -322,6 +324,11 @@ class Board:
     def _cluster(self) -> Cluster:
         return self._door.controller.cluster
 
+    def _memory_used(self, name: str, free_mb: float) -> float:
+        """In percent; no number when the node has not told how much there is."""
+        total = self._cluster.nodes[name].capacity.memory / MIB
+        return 100 * (1 - free_mb / total) if total else math.nan
+
     def _look_at_node(self, name: str, now: Now) -> None:
         self._touch("node", name)
         self._in_order = []
@@ -337,7 +344,7 @@ class Board:
         view = self._nodes[name] = node_view(self._cluster, node, figures, now)
         trend = self._trends.get(name)
         seen = _seen(view.last_seen_s, now.wall, self._cards.get(name))
-        _keep(self._cards, name, card(view, trend.lines() if trend else (), seen))
+        _keep(self._cards, name, card(view, trend.lines() if trend else Lines(), seen))
 
     def _look_at_project(self, code: str, now: Now) -> None:
         self._touch("project", code)
@@ -354,15 +361,7 @@ class Board:
         if deployment is None:
             self._works.pop(number, None)
             return
-        _keep(self._works, number, self._work(deployment, now))
-
-    def _work(self, deployment: Deployment, now: Now, most: int = STEPS_SHOWN) -> Work:
-        view = deployment_view(deployment)
-        steps = [
-            step_line(v, _took_s(s, now.wall), *_bytes(self._cluster.tasks, s))
-            for s, v in zip(deployment.steps, view.steps, strict=True)
-        ]
-        return work(view, steps, most)
+        _keep(self._works, number, work_of(self._cluster, deployment, now.wall))
 
 
 def _keep(table: dict[K, V], key: K, value: V) -> None:
@@ -378,16 +377,3 @@ def _seen(last_seen_s: float | None, wall: float, before: Card | None) -> float 
     if before is not None and before.seen is not None and abs(before.seen - found) < SEEN_SLACK_S:
         return before.seen
     return found
-
-
-def _took_s(step: Step, wall: float) -> float | None:
-    if not step.started_at:
-        return None
-    if step.ended_at:
-        return round(step.ended_at - step.started_at, 1)
-    return float(max(0, int(wall - step.started_at)))
-
-
-def _bytes(tasks: Mapping[str, Task], step: Step) -> tuple[int, int]:
-    task = tasks.get(step.task)
-    return (task.bytes_done, task.bytes_total) if task is not None and step.state == "running" else (0, 0)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
+from controlplane.web.trend import Lines
 from protocol.api import NodeTask, NodeView, PortView, ProjectView, ReplicaView
 
 CARD_CELLS = 60
@@ -65,7 +66,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     more: int
     cpu: float | None
-    cpu_lines: tuple[str, ...]
+    lines: Lines
     cpu_reserved: float | None
     memory: float | None
     memory_text: str
@@ -110,8 +111,8 @@ def _runs(name: str) -> list[str]:
     return re.findall(r"[0-9]+|[^0-9]+", name)
 
 
-def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
-    """A node's card. `lines`: of the CPU chart; `seen`: when it was last heard, wall seconds."""
+def card(view: NodeView, lines: Lines, seen: float | None) -> Card:
+    """A node's card. `lines`: of its charts; `seen`: when it was last heard, wall seconds."""
     has, heard = view.resources, view.state in _HEARD
     total, free = has.mem_total_mb, has.mem_free_mb if heard else None
     tasks = sorted(view.tasks, key=lambda t: (t.project_code, t.service, t.replica, t.epoch))
@@ -124,7 +125,7 @@ def card(view: NodeView, lines: tuple[str, ...], seen: float | None) -> Card:
         cells=_drawn([_task_cell(t) for t in tasks], CARD_CELLS),
         more=max(0, len(tasks) - CARD_CELLS),
         cpu=_whole(has.cpu_usage) if heard else None,
-        cpu_lines=lines,
+        lines=lines,
         cpu_reserved=_share(has.cpus_reserved, has.cpus),
         memory=_share(total - free, total) if free is not None else None,
         memory_text=f"{_gib(total - free)} / {_gib(total)}" if free is not None and total else "",

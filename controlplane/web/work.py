@@ -26,7 +26,9 @@ _EVENT_TONES: Mapping[str, str] = {
 
 
 class StepLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A step. `took_s`: so far, None before it began. `bytes_*`: of a pull, 0 = nothing is known."""
+    """A step. `took_s`: so far, None before it began. `bytes_*`: of a pull, 0 = nothing is known. `health`, `restarts`:
+    of the copy that a running step waits for; "" and 0 = nothing to say.
+    """
 
     kind: str
     what: str
@@ -35,6 +37,8 @@ class StepLine(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float | None
     bytes_done: int = 0
     bytes_total: int = 0
+    health: str = ""
+    restarts: int = 0
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,9 @@ def work(view: DeploymentView, steps: Sequence[StepLine], most: int = STEPS_SHOW
     )
 
 
-def step_line(view: StepView, took_s: float | None, bytes_done: int, bytes_total: int) -> StepLine:
+def step_line(
+    view: StepView, took_s: float | None, bytes_done: int, bytes_total: int, health: str = "", restarts: int = 0
+) -> StepLine:
     """A step; its name is a kind and what it acts on, e.g. `replace web/1`."""
     kind, _, what = view.name.partition(" ")
     return StepLine(
@@ -122,6 +128,8 @@ def step_line(view: StepView, took_s: float | None, bytes_done: int, bytes_total
         took_s=took_s,
         bytes_done=bytes_done,
         bytes_total=bytes_total,
+        health=health,
+        restarts=restarts,
     )
 
 

@@ -71,7 +71,7 @@ def test_a_heartbeat_comes_past_the_journal_and_is_seen_by_a_sweep(center: FakeC
     board.sweep(after(1))
     board.look(after(1))
     cards = {c.name: c for c in board.cards}
-    assert cards["node-1"].cpu == 40 and len(cards["node-1"].cpu_lines) == 1
+    assert cards["node-1"].cpu == 40 and [len(lines) for lines in cards["node-1"].lines] == [1, 1]
     assert cards["node-2"] is before["node-2"]
     board.sweep(after(2))
     board.look(after(2))

@@ -7,6 +7,7 @@ import pytest
 
 from controlplane.core.views import Figures, node_view, project_view
 from controlplane.web.card import CARD_CELLS, ROW_CELLS, Card, card, in_order, key_of, row
+from controlplane.web.trend import Lines
 from protocol.api import NodeView
 from protocol.messages import Heartbeat
 from protocol.spec import PortLease
@@ -24,7 +25,7 @@ def seen(beat: Heartbeat | None = BEAT, **fields: object) -> NodeView:
 
 
 def test_a_card_shows_what_is_used_and_what_is_promised() -> None:
-    shown = card(seen(), ("1,2",), 5.0)
+    shown = card(seen(), Lines(("1,2",)), 5.0)
     assert (shown.cpu, shown.memory, shown.memory_text, shown.disk) == (42, 75, "6.0 / 8.0", 80)
     assert (shown.cpu_reserved, shown.memory_reserved) == (5, 2)
     assert [c.name for c in shown.cells] == ["shop/web/1", "shop/web/3"]
@@ -37,33 +38,33 @@ def test_a_silent_node_says_when_it_was_seen_and_what_ran_there() -> None:
         (replica(1, "node-1", state="interrupted"), replica(2, "node-1", state="stopped"), replica(3, "node-1"))
     )
     named = msgspec.structs.replace(found.nodes["node-1"], state="offline", held=True)
-    shown = card(node_view(found, named, Figures(), NOW), (), 99.0)
+    shown = card(node_view(found, named, Figures(), NOW), Lines(), 99.0)
     assert (shown.state, shown.seen, shown.interrupted, shown.held) == ("offline", 99.0, 1, True)
     assert [c.shape for c in shown.cells] == ["lost", "off", "up"]
 
 
 def test_figures_of_a_lost_node_are_not_shown_as_if_they_were_of_now() -> None:
     for state, shown in (("suspect", 42), ("offline", None), ("unknown", None)):
-        made = card(seen(state=state), ("1,2",), 5.0)
-        assert (made.cpu, made.seen, made.cpu_lines) == (shown, 5.0, ("1,2",))
+        made = card(seen(state=state), Lines(("1,2",)), 5.0)
+        assert (made.cpu, made.seen, made.lines) == (shown, 5.0, Lines(("1,2",)))
         assert (made.memory is None) == (made.disk is None) == (shown is None)
 
 
 def test_nothing_known_is_shown_as_nothing_known() -> None:
-    shown = card(seen(None), (), None)
+    shown = card(seen(None), Lines(), None)
     assert (shown.cpu, shown.memory, shown.memory_text, shown.disk) == (None, None, "", None)
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, -1e308, 1e308])
 def test_an_agent_cannot_break_the_page_with_its_figures(value: float) -> None:
     beat = msgspec.structs.replace(BEAT, cpu_usage=value, mem_free_mb=value, disk_free_gb=value)
-    shown = card(seen(beat), (), None)
+    shown = card(seen(beat), Lines(), None)
     for figure in (shown.cpu, shown.memory, shown.disk):
         assert figure is None or 0 <= figure <= 999
 
 
 def test_flags_are_shown_beside_the_state() -> None:
-    shown = card(seen(draining=True, unschedulable="disk 5 % free"), (), None)
+    shown = card(seen(draining=True, unschedulable="disk 5 % free"), Lines(), None)
     assert (shown.state, shown.flags, shown.note) == ("online", ("draining", "unschedulable"), "disk 5 % free")
 
 
@@ -71,7 +72,7 @@ def test_beyond_a_limit_replicas_are_counted_and_those_in_trouble_are_still_draw
     sick = replica(99, "node-1", health="unhealthy")
     many = (*(replica(n, "node-1") for n in range(1, 99)), sick)
     found = cluster(node("node-1", 1), project(), revision(), *many)
-    shown = card(node_view(found, found.nodes["node-1"], Figures(), NOW), (), None)
+    shown = card(node_view(found, found.nodes["node-1"], Figures(), NOW), Lines(), None)
     assert (len(shown.cells), shown.more) == (CARD_CELLS, 99 - CARD_CELLS)
     told = row(project_view(found, found.projects["shop"], NOW))
     assert (len(told.cells), told.more_cells) == (ROW_CELLS, 99 - ROW_CELLS)
@@ -125,4 +126,4 @@ def test_numbers_in_names_count() -> None:
 
 
 def test_cards_are_values() -> None:
-    assert isinstance(card(seen(), (), None), Card) and card(seen(), (), None) == card(seen(), (), None)
+    assert isinstance(card(seen(), Lines(), None), Card) and card(seen(), Lines(), None) == card(seen(), Lines(), None)

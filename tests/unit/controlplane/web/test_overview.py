@@ -5,6 +5,7 @@ import msgspec
 from controlplane.core.views import Figures, node_view, project_view
 from controlplane.web.card import Card, Row, card, row
 from controlplane.web.overview import TONES, totals, troubles
+from controlplane.web.trend import Lines
 from tests.unit.controlplane.sample_cluster import NOW, shop
 
 CLUSTER = shop()
@@ -12,7 +13,7 @@ CLUSTER = shop()
 
 def node(name: str = "node-1", **fields: object) -> Card:
     view = node_view(CLUSTER, CLUSTER.nodes["node-1"], Figures(), NOW)
-    return msgspec.structs.replace(card(view, (), None), name=name, key=f"node-{name}", **fields)
+    return msgspec.structs.replace(card(view, Lines(), None), name=name, key=f"node-{name}", **fields)
 
 
 def project(code: str = "shop", **fields: object) -> Row:
