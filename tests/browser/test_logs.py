@@ -73,6 +73,7 @@ async def test_logs_are_merged_coloured_followed_and_harmless(chromium: Browser,
         lines = page.locator("#lines > div")
         await expect(lines).to_have_count(2)
         await expect(page.locator("#who button")).to_have_text(["web/1", "web/2"])
+        await expect(page.locator("#trouble")).to_be_hidden()
         colours = {await page.locator("#who button").nth(n).get_attribute("class") for n in (0, 1)}
         assert len(colours) == 2
         write(stage.team, HOSTILE)
@@ -103,7 +104,7 @@ async def test_a_pause_holds_and_a_search_finds(chromium: Browser, stage: Scene)
         await expect(lines).to_have_count(200)
         await page.press("#lines", "p")
         write(stage.team, "while it is paused")
-        await expect(page.locator("#follow")).to_have_text("Continue (1 new lines)")
+        await expect(page.locator("#follow")).to_have_text("Continue (1 new)")
         await expect(lines).to_have_count(200)
         await page.keyboard.press("/")
         await page.keyboard.type("OK REQUEST 19")
