@@ -86,6 +86,9 @@ class Measures:
             registry=registry,
         )
         self._events = Counter("ropeteam_events", "Lines written to the journal, by kind", ["kind"], registry=registry)
+        self.stream_dropped = Counter(
+            "ropeteam_stream_dropped", "Events that slow readers of the API's stream did not get", registry=registry
+        )
         ProcessCollector(registry=registry)
         self.kept = {False: Kept(), True: Kept()}
         """By whether names are in it."""

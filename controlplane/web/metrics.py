@@ -15,7 +15,6 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from controlplane.core.record import Now
 from controlplane.core.targets import targets_of
 from controlplane.web import metrics_counts, metrics_named
 from controlplane.web.answers import answer
@@ -34,7 +33,7 @@ CHEAP_S = 0.02
 """… and not at all when it took less than this."""
 
 SLICE = 200
-"""Replicas looked at before the loop may do something else: 2 ms."""
+"""Replicas or nodes looked at before the loop may do something else: 2 ms."""
 
 
 async def metrics(call: Call) -> Response:
@@ -68,8 +67,15 @@ async def _text(door: Door, *, named: bool) -> bytes:
 
 
 async def _look(door: Door) -> Look:
-    """The tables as they are now, for a thread to read: records never change. Projects are judged in slices."""
+    """The tables as they are now, for a thread to read: records never change. Projects and nodes are looked at in
+    slices, so what is told of them is of the same moment within some milliseconds.
+    """
     cluster, now = door.controller.cluster, door.now()
+    figures = {}
+    for looked, name in enumerate(list(cluster.nodes), 1):
+        figures[name] = door.figures.figures(name)
+        if looked % SLICE == 0:
+            await asyncio.sleep(0)
     states: list[str] = []
     seen = 0
     for project in list(cluster.projects.values()):
@@ -78,7 +84,7 @@ async def _look(door: Door) -> Look:
         if seen >= SLICE:
             seen = 0
             await asyncio.sleep(0)
-    return metrics_counts.look(door, states, Now(now.mono, now.wall))
+    return metrics_counts.look(door, states, figures, now)
 
 
 def _written(door: Door, look: Look, named: bool) -> bytes:

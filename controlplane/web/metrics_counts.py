@@ -49,10 +49,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
-def look(door: Door, project_states: Sequence[str], now: Now) -> Look:
-    """Copy what `families` needs. `project_states`: as `state_of` said of each project."""
+def look(door: Door, project_states: Sequence[str], figures: Mapping[str, Figures], now: Now) -> Look:
+    """Copy what `families` needs. `project_states`: as `state_of` said of each project; `figures`: of each node. A node
+    that came since is left for the next time.
+    """
     cluster = door.controller.cluster
-    nodes = tuple(cluster.nodes.values())
+    nodes = tuple(node for node in cluster.nodes.values() if node.name in figures)
     return Look(
         cluster=cluster,
         meta=cluster.meta,
@@ -62,7 +64,7 @@ def look(door: Door, project_states: Sequence[str], now: Now) -> Look:
         on_node={name: len(ids) for name, ids in cluster.on_node.items()},
         project_states=project_states,
         deployment_states=[cluster.deployments[number].state for number in cluster.open_deployments],
-        figures={node.name: door.figures.figures(node.name) for node in nodes},
+        figures=figures,
         queues=door.queues(),
         status=door.status(),
         sessions=door.figures.sessions(),

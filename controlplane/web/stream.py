@@ -176,6 +176,7 @@ class _Stream:
             await self._wait()
             dropped, events = self._outbox.take_events()
             if dropped:
+                self._door.measures.stream_dropped.inc(dropped)
                 await self._send(StreamFrame(kind="dropped", dropped=dropped))
             await self._send_events(events)
             await self._send_objects()

@@ -88,6 +88,7 @@ def test_a_reader_that_missed_commits_is_told_and_shown_everything(center: FakeC
         put(center, None)
         kinds = [socket.receive_json()["kind"] for _ in range(4)]
     assert kinds == ["dropped", "node", "node", "project"]
+    assert center.measures.registry.get_sample_value("ropeteam_stream_dropped_total") == 1
 
 
 async def test_an_outbox_is_bounded_and_counts_what_it_dropped() -> None:
