@@ -47,6 +47,14 @@ def test_what_is_remembered_is_drawn_once_and_stays_escaped() -> None:
     assert "<b>" not in first and "&lt;b&gt;&amp;&#34;&#39;" in first
 
 
+def test_a_text_with_values_is_escaped_as_a_whole() -> None:
+    made = environment(languages()["en"], lambda name: name, "http://10.0.0.1")
+    html = made.from_string("{{ _('100 % of %(what)s'.replace(' %', ' %%', 1), what=it) }} {{ _('100 %') }}").render(
+        it="<b>"
+    )
+    assert html == "100 % of &lt;b&gt; 100 %"
+
+
 def test_a_long_list_of_troubles_is_cut_and_counted() -> None:
     found = tuple(
         Trouble(key=f"trouble-{i}", kind="project", subject=f"p{i}", state="degraded", tone="wa") for i in range(40)
