@@ -96,6 +96,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     more_addresses: int
 
 
+def _flags(view: NodeView) -> tuple[str, ...]:
+    """What stands beside a node's state."""
+    said = {"upgrading": view.upgrading, "draining": view.draining, "unschedulable": bool(view.unschedulable)}
+    return tuple(flag for flag, on in said.items() if on)
+
+
 @lru_cache(KEYS_KEPT)
 def key_of(kind: str, name: str) -> str:
     """An id for the page that needs no escape in a selector; different names get different ids."""
@@ -120,7 +126,7 @@ def card(view: NodeView, lines: Lines, seen: float | None) -> Card:
         key=key_of("node", view.name),
         name=view.name,
         state=view.state,
-        flags=tuple(f for f, on in (("draining", view.draining), ("unschedulable", view.unschedulable)) if on),
+        flags=_flags(view),
         note=view.unschedulable or "",
         cells=_drawn([_task_cell(t) for t in tasks], CARD_CELLS),
         more=max(0, len(tasks) - CARD_CELLS),

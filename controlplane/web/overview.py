@@ -16,6 +16,7 @@ DISK_FULL = 0.85
 
 TONES: Mapping[str, str] = {
     "online": "ok", "suspect": "wa", "offline": "ba", "unknown": "id", "draining": "wa", "unschedulable": "wa",
+    "upgrading": "pr",
     "running": "ok", "deploying": "pr", "degraded": "wa", "interrupted": "ba", "failed": "ba", "stopped": "id",
     "succeeded": "ok", "waiting": "id", "paused": "wa", "rolled_back": "wa", "cancelled": "id", "superseded": "id",
     "pending": "wa", "assigned": "pr", "pulling": "pr", "starting": "pr", "stopping": "id",

@@ -20,6 +20,8 @@ _EVENT_TONES: Mapping[str, str] = {
     "replica.port_remapped": "wa", "replica.port_taken": "wa", "deployment.started": "pr", "replica.placed": "pr",
     "deployment.rolled_back": "wa", "deployment.going_back": "wa", "deployment.paused": "wa", "node.drain_late": "wa",
     "deployment.resumed": "pr", "deployment.promoted": "ok", "replica.returned": "ok", "node.drained": "ok",
+    "node.upgrading": "pr", "node.upgraded": "ok", "node.upgrade_failed": "ba", "upgrade.succeeded": "ok",
+    "upgrade.failed": "ba", "upgrade.started": "pr",
     "deployment.succeeded": "ok", "node.online": "ok", "alarm.over": "ok", "node.connected": "ok",
 }  # fmt: skip
 """Kind of an event -> colour of its mark; all others are idle."""

@@ -136,7 +136,7 @@ def test_an_agent_that_never_comes_back_is_lost_when_its_time_is_over() -> None:
     assert world.cluster.nodes["node-1"].state == "online"
     world.run(4.0)
     assert states(world) == {"node-1": "failed"} and "no word of its agent" in world.cluster.upgrades[1].reason
-    assert world.cluster.nodes["node-1"].state == "offline"
+    assert world.cluster.nodes["node-1"].lost
     world.until(lambda: world.all_running("shop", 3))
     assert all(node != "node-1" for _, _, node in world.states())
 

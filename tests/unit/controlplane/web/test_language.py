@@ -21,7 +21,7 @@ from protocol.messages import Health, ReplicaState
 
 CORE = Path(next(iter(controlplane.core.__path__)))
 KINDS = (NodeState, ProjectState, ReplicaState, Health, DeploymentKind, DeploymentState, StepKind, StepState)
-WORDS = {"draining", "unschedulable"} | {word for kind in KINDS for word in get_args(kind)}
+WORDS = {"draining", "unschedulable", "upgrading"} | {word for kind in KINDS for word in get_args(kind)}
 CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 HOLE = re.compile(r"\{([a-z_]+)")
 

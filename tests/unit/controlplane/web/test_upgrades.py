@@ -19,7 +19,7 @@ def an_upgrade(number: int = 1, image: str = "agent:2", state: Any = "running") 
 
 
 def test_an_upgrade_is_asked_for_and_told_as_it_begins(center: FakeCenter) -> None:
-    center.reply = lambda command: an_upgrade(image=command.image)
+    center.reply = lambda command: an_upgrade(image="agent:2")
     body = {"nodes": ["node-1", "node-2"], "image": "agent:2", "batch": 2}
     got = center.client().post(UPGRADES, json=body)
     assert got.status_code == 202
