@@ -68,6 +68,7 @@ find_packages() {
     need tmux tmux
     need debootstrap debootstrap # the base of our own images, where no public one can be pulled
     need docker docker.io
+    need docker-compose docker-compose # for deploy/compose.yaml
     has promtool || [ -x .venv/bin/promtool ] || programs=prometheus
     ldconfig -p | grep -q libatomic.so.1 || packages="$packages libatomic1" # what drives Chromium needs it
     has chromium || packages="$packages chromium fonts-dejavu-core fonts-noto-cjk"

@@ -7,16 +7,19 @@ import gzip
 import json
 import multiprocessing
 import os
+import re
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 
+from lab.host import Host
 from lab.hosts import Lab
-from lab.product import ProductImages
+from lab.product import REPOSITORY, ProductImages
 from tests.docker.boxed import AGENT, CENTER, Boxed, logs
 from tests.docker.cluster.cluster import web
 
@@ -161,6 +164,54 @@ def test_applications_outlive_ropeteam(boxed: Boxed) -> None:
     assert boxed.kept(host) == before and len(before) == 2
     said = [host.call(sys.executable, "-c", FETCH, f"http://{address}/") for address in addresses]
     assert sorted(said) == ["web-1 version 1\n", "web-2 version 1\n"]
+
+
+def test_compose_makes_a_whole_installation_on_one_machine(
+    boxed: Boxed, product_images: ProductImages, tmp_path: Path
+) -> None:
+    host = boxed.center
+    host.tidy()
+    files = ("docker-compose", "-f", str(REPOSITORY / "deploy" / "compose.yaml"), "--profile", "agent")
+    compose = ("env", f"ROPE_IMAGE={product_images.agent}", f"DOCKER_SOCKET={host.socket}", *files)
+    host.call(*compose, "up", "-d", timeout_s=90.0)
+    said = re.search(r"Admin token: (\S+)", logs(host, CENTER))
+    assert said, logs(host, CENTER)
+
+    def rope(*command: str) -> str:
+        return _rope(host, product_images.cli, said[1], tmp_path, *command)
+
+    nodes = until_said(lambda: rope("nodes"), "online")
+    assert "127.0.0.1" in nodes, "its agent joined with the token that the Center left for it"
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    tmp_path.chmod(0o755)
+    assert "running" in rope("deploy")
+    assert f" {product_images.agent} agent --center http://127.0.0.1:8080 --join rope1." in rope("token", "create")
+    web_1 = next(c["Id"] for c in host.engine.containers() if c["Names"][0].startswith("/rope-shop-web-1-"))
+    host.call(*compose, "down", timeout_s=60.0)
+    assert [c["Id"] for c in host.engine.containers()] == [web_1], "the application goes on"
+
+
+COMPOSE = """\
+name: shop
+services:
+  web: {image: "rope-demo/web:1", ports: ["8080"]}
+"""
+
+
+def _rope(host: Host, image: str, token: str, folder: Path, *command: str) -> str:
+    """The command line, from its image, as docs/install.md has it."""
+    environment = ("-e", "ROPE_URL=http://127.0.0.1:8080", "-e", f"ROPE_TOKEN={token}")
+    run = ("docker", "run", "--rm", "--network", "host", *environment, "-v", f"{folder}:/work:ro", image)
+    return host.call(*run, *command, timeout_s=60.0)
+
+
+def until_said(ask: Callable[[], str], word: str, limit_s: float = 40.0) -> str:
+    """Ask again until the word is in the answer."""
+    deadline = time.monotonic() + limit_s
+    while word not in (answer := ask()):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.2)
+    return answer
 
 
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode(), end='')"
