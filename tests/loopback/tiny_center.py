@@ -58,6 +58,7 @@ class TinyCenter:
         self.busy_answers = 0
         self.lie = False
         self.answer_beats = True
+        self.protocol = PROTOCOL
         self.busy_sessions = 0
         self.unused: set[str] = set()
         """Images that no kept revision uses."""
@@ -137,7 +138,7 @@ class TinyCenter:
         self._socket = socket
         self.sessions += 1
         self.opened_at.append(asyncio.get_running_loop().time())
-        welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2, protocol=PROTOCOL)
+        welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2, protocol=self.protocol)
         await self.send(welcome)
         await self.tell_all()
 
