@@ -76,9 +76,10 @@ def scraped(prometheus: Prometheus) -> set[str]:
     return {target["labels"]["instance"] for target in found if target["health"] == "up"}
 
 
-def announced(cluster: Cluster) -> set[str]:
-    """Addresses of its running copies, as the API has them."""
-    return {r.address for r in cluster.replicas(CODE).values() if r.announced}
+def follows(prometheus: Prometheus, cluster: Cluster) -> bool:
+    """True when every copy is announced, and those that are scraped are the same."""
+    announced = {r.address for r in cluster.replicas(CODE).values() if r.announced}
+    return len(announced) == REPLICAS and scraped(prometheus) == announced
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,9 @@ def loss(standing: Cluster, tmp_path_factory: pytest.TempPathFactory, record: Re
         began_at = prometheus.now()
         asking = {"x-rope": {"metrics": {"port": 8080, "path": "/figures"}}}
         cluster.deploy(CODE, {"web": {**web(REPLICAS, command=["sh", "-c", SERVE], deploy=QUICK), **asking}})
-        cluster.until(lambda: len(scraped(prometheus)) == REPLICAS, 30.0, "every copy is found and scraped")
+        cluster.until(lambda: follows(prometheus, cluster), 30.0, "every copy is found and scraped")
         before = scraped(prometheus)
-        assert before == announced(cluster)
+        cluster.until(lambda: len(prometheus.series("shop_orders_total == 42")) == REPLICAS, 10.0, "their figures come")
         labels = [series["metric"] for series in prometheus.series("shop_orders_total == 42")]
         yield lose(cluster, prometheus, Loss(prometheus, began_at, before, labels), record)
 
@@ -110,8 +111,7 @@ def lose(cluster: Cluster, prometheus: Prometheus, seen: Loss, record: Record) -
     seen.fired, seen.other_alerts = alerts.pop("RopeteamNodeOffline"), set(alerts)
     cluster.until(
         lambda: victim not in {r.node for r in cluster.replicas(CODE).values()}
-        and scraped(prometheus) == announced(cluster)
-        and len(scraped(prometheus)) == REPLICAS,
+        and follows(prometheus, cluster),
         40.0, "the copies are scraped where they are now",
     )  # fmt: skip
     record("Prometheus finds copies after a failover", "cable pulled → all scraped elsewhere", time.monotonic() - began)
@@ -139,7 +139,7 @@ def test_copies_that_ask_are_found_with_their_names(loss: Loss) -> None:
 def test_the_alert_of_the_lost_node_fires_and_resolves(loss: Loss) -> None:
     assert [(alert["node"], alert["severity"]) for alert in loss.fired] == [(loss.victim, "critical")]
     assert loss.resolved
-    assert "RopeteamCenterDown" not in loss.other_alerts and "RopeteamScrapedWithoutToken" not in loss.other_alerts
+    assert not loss.other_alerts & {"RopeteamScrapedWithoutToken", "RopeteamGuardHolds", "RopeteamStoreFull"}
 
 
 def test_the_copies_are_scraped_where_they_are_now(loss: Loss, standing: Cluster) -> None:
@@ -149,14 +149,13 @@ def test_the_copies_are_scraped_where_they_are_now(loss: Loss, standing: Cluster
     assert len(loss.addresses_meanwhile) == REPLICAS
 
 
-def test_the_failover_is_measured_as_it_was(loss: Loss) -> None:
+def test_the_failover_is_measured_as_it_was(loss: Loss, standing: Cluster) -> None:
     ask = loss.prometheus.series
     name = "ropeteam_failover_duration_seconds"
     (mean,) = ask(f"sum(increase({name}_sum[5m])) / sum(increase({name}_count[5m]))")
-    assert 15.0 <= float(mean["value"][1]) <= 30.0
-    assert [s["metric"]["node"] for s in ask('ropeteam_node_state{state="online"} == 1')] == sorted(
-        node["metric"]["node"] for node in ask("ropeteam_node_info")
-    )
+    assert 15.0 <= float(mean["value"][1]) <= 60.0
+    online = {s["metric"]["node"] for s in ask('ropeteam_node_state{state="online"} == 1')}
+    assert online == {node.name for node in standing.nodes}
 
 
 def queries() -> list[Any]:
