@@ -143,7 +143,7 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     dashboard = Dashboard(web)
     registration = Registration(center.controller, center.identity, center.clock.now)
     register = Route(REGISTER_PATH, registration.register, methods=["POST"])
-    app = application([*routes(web), *page_routes(dashboard), register])
+    app = application([*routes(web), *page_routes(dashboard), register], plain=dashboard.plain)
     endpoint = Endpoint(center.controller, center.hub, center.relay, center.identity, center.clock.now)
     server = _Server(app, endpoint, listener, _greeting(url, center.token))
     async with asyncio.TaskGroup() as tasks:

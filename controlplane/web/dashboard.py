@@ -43,7 +43,8 @@ class Dashboard:
         self.live = Live(door, self._draws, VIEWS)
         address = urlsplit(door.settings.public_url)
         self.secure = address.scheme == "https"
-        self._plain_beyond = not self.secure and not _is_loopback(address.hostname or "")
+        self.plain = not self.secure and not _is_loopback(address.hostname or "")
+        """People come over plain HTTP from other machines."""
         self.session_cookie = self.cookie_name("rope")
 
     async def run(self) -> None:
@@ -102,7 +103,7 @@ class Dashboard:
                 themes=THEMES,
                 session=visit.session,
                 path=request.url.path,
-                plain=self._plain_beyond or not (self.secure or _is_loopback(request.url.hostname or "")),
+                plain=self.plain or not (self.secure or _is_loopback(request.url.hostname or "")),
                 version=self.door.settings.version,
                 host=request.url.hostname or "",
                 **context,

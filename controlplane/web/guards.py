@@ -27,10 +27,12 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
 """Set where the answer does not say otherwise (static files have a cache of their own)."""
+
+OPENER = ("cross-origin-opener-policy", "same-origin")
+"""Only where browsers take it, over TLS and on loopback; over plain HTTP they complain on every page."""
 
 _CLOSE = {"connection": "close"}
 
@@ -74,10 +76,11 @@ class ErrorShape:
 
 
 class SecurityHeaders:
-    """Puts `HEADERS` on every answer."""
+    """Puts `HEADERS` on every answer, with `OPENER` unless `plain`."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, plain: bool = False) -> None:
         self.app = app
+        self._headers = HEADERS if plain else HEADERS | dict([OPENER])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on with the headers added."""
@@ -85,7 +88,7 @@ class SecurityHeaders:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

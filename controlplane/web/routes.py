@@ -213,11 +213,14 @@ def page_routes(dashboard: Dashboard) -> list[BaseRoute]:
     ]
 
 
-def application(found: Iterable[BaseRoute]) -> ASGIApp:
-    """All routes, the web ring's and the link's, behind the guards that every request passes."""
+def application(found: Iterable[BaseRoute], *, plain: bool = False) -> ASGIApp:
+    """All routes, the web ring's and the link's, behind the guards that every request passes. `plain`: people come over
+    plain HTTP from other machines.
+    """
+    guard = Middleware(SecurityHeaders, plain=plain)
     app = Starlette(
         routes=list(found),
-        middleware=[Middleware(SecurityHeaders), Middleware(ErrorShape), Middleware(RateLimit), Middleware(BodyLimits)],
+        middleware=[guard, Middleware(ErrorShape), Middleware(RateLimit), Middleware(BodyLimits)],
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controlplane.web.guards import BODY_MAX, BodyLimits, ErrorShape
+from controlplane.web.guards import BODY_MAX, OPENER, BodyLimits, ErrorShape, SecurityHeaders
 
 
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,3 +88,10 @@ async def test_a_failure_after_the_answer_began_is_not_answered_twice() -> None:
 
     with pytest.raises(RuntimeError, match="late"):
         await answer(ErrorShape(breaks), [b""], {})
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_over_plain_http_from_other_machines_nothing_is_sent_that_browsers_complain_about(plain: bool) -> None:
+    sent = await answer(SecurityHeaders(count, plain=plain), [b""], {})
+    names = {name.decode() for name, _ in sent[0]["headers"]}
+    assert "content-security-policy" in names and (OPENER[0] in names) != plain
