@@ -16,7 +16,7 @@ from benchmarks.sample import PROJECT_REPLICAS, Sample, reports
 from protocol.messages import ContainerReport
 
 SICK_S = 2.0
-MARK_S = 0.7
+MARK_S = 0.35
 """Between two marks, at the median: not in step with the frames, which are 0.25 s apart or more."""
 MARK = re.compile(rb"mark ([0-9]+\.[0-9]+)")
 MARKED = "p0"

@@ -235,7 +235,7 @@ class Live:
                 async with asyncio.timeout(SEND_S):
                     await socket.send_text(frame or BEAT)
                 beat_at = clock() + BEAT_S
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S / 2)  # views are drawn each PAUSE_S; who waited that long would miss one
             try:
                 async with asyncio.timeout(SWEEP_S):
                     await reader.woken.wait()

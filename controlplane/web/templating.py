@@ -47,8 +47,8 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
 
 
 def saying(language: Language) -> Callable[..., str]:
-    """`_` of the templates, with the values of a text's `%(name)s`. i18n's own takes four calls for each text; what this
-    one says is escaped like all else.
+    """`_` of the templates, with the values of a text's `%(name)s`. i18n's own takes four calls for each text; what
+    this one says is escaped like all else.
     """
 
     def say(text: str, **values: object) -> str:
