@@ -138,7 +138,9 @@ class TinyCenter:
         self._socket = socket
         self.sessions += 1
         self.opened_at.append(asyncio.get_running_loop().time())
-        welcome = Welcome(node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2, protocol=self.protocol)
+        welcome = Welcome(
+            node="node-1", session_epoch=self.sessions, incarnation=1, heartbeat_s=0.2, protocol=self.protocol
+        )
         await self.send(welcome)
         await self.tell_all()
 
