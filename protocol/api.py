@@ -5,6 +5,9 @@ Times are UTC in ISO 8601 (`2026-11-22T12:04:14.123Z`) unless a field ends in `_
 
 from typing import Any
 
+from protocol.access import ApiTokenAnswer as ApiTokenAnswer
+from protocol.access import ApiTokenRequest as ApiTokenRequest
+from protocol.access import ApiTokenView as ApiTokenView
 from protocol.addresses import AddressesView as AddressesView
 from protocol.addresses import AddressView as AddressView
 from protocol.body import Body as Body

@@ -17,12 +17,14 @@ from controlplane.core.claims import Copy
 from controlplane.core.cluster import Meta
 from controlplane.core.command import (
     Command,
+    CreateApiToken,
     CreateTicket,
     EndAdoption,
     NoteBackup,
     NoteExec,
     OpenSession,
     Register,
+    RevokeApiToken,
     RevokeTicket,
 )
 from controlplane.core.deployment import Deployment
@@ -52,7 +54,17 @@ for one it has done, and a copy for one that has ended."""
 TOLD_MAX = 200
 """Lines of the journal on single replicas."""
 
-_OBEYED = (CreateTicket, RevokeTicket, Register, OpenSession, NoteExec, NoteBackup, EndAdoption)
+_OBEYED = (
+    CreateTicket,
+    RevokeTicket,
+    CreateApiToken,
+    RevokeApiToken,
+    Register,
+    OpenSession,
+    NoteExec,
+    NoteBackup,
+    EndAdoption,
+)
 """Commands that start, stop and move nothing."""
 
 

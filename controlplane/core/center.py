@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from controlplane.core import (
+    access,
     adoption,
     backups,
     desired,
@@ -32,6 +33,7 @@ from controlplane.core.command import (
     CancelDeployment,
     Command,
     ConfirmDown,
+    CreateApiToken,
     CreateTicket,
     Deploy,
     DrainNode,
@@ -51,6 +53,7 @@ from controlplane.core.command import (
     Restart,
     ResumeDeployment,
     ResumeNode,
+    RevokeApiToken,
     RevokeTicket,
     Rollback,
     Scale,
@@ -68,6 +71,8 @@ TICK_S = 0.25
 
 _COMMANDS: dict[type[Command], Any] = {
     CreateTicket: tickets.create,
+    CreateApiToken: access.create,
+    RevokeApiToken: access.revoke,
     NoteExec: execs.note,
     NoteBackup: backups.note,
     EndAdoption: adoption.end,

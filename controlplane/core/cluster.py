@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from controlplane.core.api_token import ApiToken
 from controlplane.core.claims import Claim
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.detector import Watch
@@ -72,6 +73,7 @@ KEYS: dict[type[Record], tuple[str, Any]] = {
     Node: ("nodes", lambda r: r.name),
     Former: ("former", lambda r: r.agent_id),
     JoinTicket: ("tickets", lambda r: r.id),
+    ApiToken: ("api_tokens", lambda r: r.id),
     Project: ("projects", lambda r: r.code),
     Revision: ("revisions", lambda r: (r.project, r.number)),
     Replica: ("replicas", lambda r: r.id),
@@ -110,6 +112,7 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self.former: dict[str, Former] = {}
         self.tickets: dict[str, JoinTicket] = {}
+        self.api_tokens: dict[str, ApiToken] = {}
         self.projects: dict[str, Project] = {}
         self.revisions: dict[tuple[str, int], Revision] = {}
         self.replicas: dict[ReplicaId, Replica] = {}

@@ -35,6 +35,21 @@ class RevokeTicket(Command, frozen=True, kw_only=True):
     id: str
 
 
+class CreateApiToken(Command, frozen=True, kw_only=True):
+    """Remember an API token by its hash. `ttl_s` 0 = for ever. Answer: `access.ApiToken`."""
+
+    id: str
+    secret_hash: str
+    name: str
+    ttl_s: float = 0.0
+
+
+class RevokeApiToken(Command, frozen=True, kw_only=True):
+    """Forget an API token. Answer: None."""
+
+    id: str
+
+
 class Register(Command, frozen=True, kw_only=True):
     """A new agent with a join token; the signature was checked by the edge. Answer: `Node`."""
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from controlplane.core.api_token import ApiToken
 from controlplane.core.cluster import KEYS, UNSTORED, Changes, Meta
 from controlplane.core.deployment import Deployment
 from controlplane.core.journal import Event
@@ -57,6 +58,11 @@ TABLES: dict[type[Record], _Table] = {
         "INSERT INTO tickets (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
         "DELETE FROM tickets WHERE id = ?",
         "SELECT body FROM tickets ORDER BY id",
+    ),
+    ApiToken: _Table(
+        "INSERT INTO api_tokens (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        "DELETE FROM api_tokens WHERE id = ?",
+        "SELECT body FROM api_tokens ORDER BY id",
     ),
     Project: _Table(
         "INSERT INTO projects (code, body) VALUES (?, ?) ON CONFLICT (code) DO UPDATE SET body = excluded.body",

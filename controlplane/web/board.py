@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from controlplane.core.api_token import ApiToken
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import Deployment
 from controlplane.core.history import history_entry
@@ -299,6 +300,11 @@ class Board:
     def tickets(self) -> Sequence[JoinTicket]:
         """All join tokens that are remembered, those that end first at the top."""
         return sorted(self._cluster.tickets.values(), key=lambda t: (t.expires_at, t.id))
+
+    @property
+    def api_tokens(self) -> Sequence[ApiToken]:
+        """All API tokens, by name."""
+        return sorted(self._cluster.api_tokens.values(), key=lambda t: t.name)
 
     def ticket(self, number: str) -> tuple[JoinTicket, NodeView | None] | None:
         """A join token, and the node that joined with it."""

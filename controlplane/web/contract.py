@@ -13,6 +13,9 @@ from controlplane.web.records import TASK
 from protocol.adoption import AdoptionView
 from protocol.api import (
     AddressesView,
+    ApiTokenAnswer,
+    ApiTokenRequest,
+    ApiTokenView,
     DeployAnswer,
     DeploymentView,
     DeployRequest,
@@ -184,6 +187,28 @@ def _nodes() -> dict[str, Operation]:
             parameters=(_path("id", "the token's id", "[0-9a-f]{1,64}"),),
             answers={204: None},
             errors=("not_found",),
+        ),
+    }
+
+
+def _access() -> dict[str, Operation]:
+    return {
+        "POST /api/v1/api-tokens": Operation(
+            summary="A token for a program, shown once; only the admin token may",
+            tag="access",
+            body=ApiTokenRequest,
+            answers={201: ApiTokenAnswer},
+            errors=("busy", "conflict", "forbidden", "invalid"),
+        ),
+        "GET /api/v1/api-tokens": Operation(
+            summary="API tokens, without their secrets", tag="access", answers={200: list[ApiTokenView]}
+        ),
+        "DELETE /api/v1/api-tokens/{id}": Operation(
+            summary="Revoke an API token; only the admin token may",
+            tag="access",
+            parameters=(_path("id", "the token's id", "[0-9a-f]{1,64}"),),
+            answers={204: None},
+            errors=("forbidden", "not_found"),
         ),
     }
 
@@ -366,5 +391,7 @@ def _about() -> dict[str, Operation]:
     }
 
 
-OPERATIONS: Mapping[str, Operation] = {**_about(), **_nodes(), **_upgrades(), **_projects(), **_usage(), **_records()}
+OPERATIONS: Mapping[str, Operation] = {
+    **_about(), **_access(), **_nodes(), **_upgrades(), **_projects(), **_usage(), **_records()
+}  # fmt: skip
 """`METHOD path` -> what it takes and answers."""

@@ -23,6 +23,7 @@ _CHANGES = ("conflict", "unavailable", "timeout", "full")
 _SAYING: Mapping[str, str] = {
     "bad_request": "something of the request is wrong; the field is named",
     "unauthorized": "no token, or a wrong one",
+    "forbidden": "this token may not",
     "not_found": "there is no such thing",
     "conflict": "the state of things forbids it now",
     "stale": "the project is another one by now (If-Match)",

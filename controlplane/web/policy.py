@@ -1,27 +1,36 @@
 """Who asks, and who may: one policy function per route (DESIGN §8). Users and roles come later, in this module.
 
-The only credential today is the admin token, as `Authorization: Bearer …`. An agent's key and a join token are none.
+Credentials are the admin token and API tokens, as `Authorization: Bearer …`. An agent's key and a join token are none.
+An API token may do what the admin token may, but make and revoke API tokens.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import HTTPConnection
 
+from controlplane.core.api_token import ApiToken
 from controlplane.web.answers import Rejected
 from protocol.handshake import secret_hash
 
 _TOKEN_MAX = 512
+API_TOKEN = "rope"  # noqa: S105 - no secret, but what every token begins with
+"""What an API token begins with, so that scanners for leaked secrets know it: `rope_ID_SECRET`."""
+
+_NONE: Mapping[str, ApiToken] = {}
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 class Who(msgspec.Struct, frozen=True):
-    """The one who asks. `name` "" = nobody known. `wrong`: a credential was shown and does not fit."""
+    """The one who asks. `name` "" = nobody known. `wrong`: a credential was shown and does not fit. `token`: id of the
+    API token that was shown.
+    """
 
     name: str = ""
     wrong: bool = False
+    token: str = ""
 
 
 NOBODY = Who()
@@ -42,23 +51,52 @@ def anyone_truly(who: Who) -> None:
 
 
 def admin(who: Who) -> None:
-    """Only with the admin token."""
-    if who == ADMIN:
+    """Only with the admin token or an API token."""
+    if who == ADMIN or who.token:
         return
     message = "the token is not valid" if who.wrong else "a token is needed: send Authorization: Bearer TOKEN"
     raise Rejected("unauthorized", message, headers={"WWW-Authenticate": 'Bearer realm="ropeteam"'})
 
 
-def identify(connection: HTTPConnection, admin_token_hash: str) -> Who:
-    """Who sent this request, by its bearer token. Compares hashes in constant time."""
+def owner(who: Who) -> None:
+    """Only with the admin token itself: an API token must not make others that outlive it."""
+    if who.token:
+        raise Rejected("forbidden", "an API token may not make or revoke API tokens; use the admin token")
+    admin(who)
+
+
+def identify(
+    connection: HTTPConnection, admin_token_hash: str, tokens: Mapping[str, ApiToken] = _NONE, wall: float = 0.0
+) -> Who:
+    """Who sent this request, by its bearer token. `wall`: now, Unix seconds. Compares hashes in constant time."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if not scheme:
         return NOBODY
-    return ADMIN if scheme.lower() == "bearer" and token_fits(token.strip(), admin_token_hash) else Who(wrong=True)
+    if scheme.lower() != "bearer":
+        return Who(wrong=True)
+    if token_fits(token.strip(), admin_token_hash):
+        return ADMIN
+    return _by_api_token(token.strip(), tokens, wall) or Who(wrong=True)
+
+
+def still_in(who: Who, tokens: Mapping[str, ApiToken], wall: float) -> bool:
+    """False when the API token of this person was revoked or has expired meanwhile."""
+    found = tokens.get(who.token)
+    return not who.token or (found is not None and found.lasts(wall))
+
+
+def _by_api_token(token: str, tokens: Mapping[str, ApiToken], wall: float) -> Who | None:
+    """`rope_ID_SECRET` of a token that lasts."""
+    prefix, _, rest = token.partition("_")
+    number, _, secret = rest.partition("_")
+    found = tokens.get(number)
+    if prefix != API_TOKEN or found is None or not found.lasts(wall) or not token_fits(secret, found.secret_hash):
+        return None
+    return Who(found.name, token=found.id)
 
 
 def token_fits(token: str, admin_token_hash: str) -> bool:
-    """True when this is the admin token. Compares hashes in constant time."""
+    """True when the hash is that of this token. Compares hashes in constant time."""
     if not token or len(token) > _TOKEN_MAX:
         return False
     return hmac.compare_digest(secret_hash(token).encode(), admin_token_hash.encode())

@@ -3,19 +3,21 @@
 `routes` and `page_routes` are joined with the link's own routes by the app and given to `application`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from controlplane.web import (
+    apitokens,
     backup,
     deployments,
     figures,
@@ -39,13 +41,25 @@ from controlplane.web.door import Door
 from controlplane.web.guards import BodyLimits, ErrorShape, SecurityHeaders
 from controlplane.web.idempotency import Idempotency
 from controlplane.web.joining import Joining
+from controlplane.web.live import OVER
 from controlplane.web.login import Login
 from controlplane.web.logpage import LogPages
 from controlplane.web.multiplex import Multiplex
 from controlplane.web.pages import Pages
 from controlplane.web.pagestream import PageStreams
 from controlplane.web.palette import Palette
-from controlplane.web.policy import NOBODY, Policy, admin, anyone, anyone_truly, check_origin, identify
+from controlplane.web.policy import (
+    NOBODY,
+    Policy,
+    Who,
+    admin,
+    anyone,
+    anyone_truly,
+    check_origin,
+    identify,
+    owner,
+    still_in,
+)
 from controlplane.web.rate import RateLimit
 from controlplane.web.reference import Reference
 from controlplane.web.settings_page import SettingsPage
@@ -53,6 +67,9 @@ from controlplane.web.stream import Streams
 from controlplane.web.terminal import Terminals
 from controlplane.web.visit import Visit
 from protocol.live import LIVE
+
+WATCH_S = 1.0
+"""How often an open stream of an API token asks whether the token still counts."""
 
 NOTHING = "there is nothing at this path"
 
@@ -109,6 +126,9 @@ TABLE: Sequence[Row | Socket] = (
     Row("POST", "/api/v1/join-tokens", admin, tokens.create, changes=True),
     Row("GET", "/api/v1/join-tokens", admin, tokens.tokens),
     Row("DELETE", "/api/v1/join-tokens/{id}", admin, tokens.revoke, changes=True),
+    Row("POST", "/api/v1/api-tokens", owner, apitokens.create, changes=True),
+    Row("GET", "/api/v1/api-tokens", admin, apitokens.tokens),
+    Row("DELETE", "/api/v1/api-tokens/{id}", owner, apitokens.revoke, changes=True),
     Row("GET", "/api/v1/projects", admin, projects.projects),
     Row("GET", "/api/v1/projects/{code}", admin, projects.project),
     Row("GET", "/api/v1/projects/{code}/addresses", admin, projects.addresses),
@@ -191,6 +211,8 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
         Page("GET", "/events", admin, shown.events),
         Page("GET", "/settings", admin, settings.show),
         Page("POST", "/settings/revoke", admin, settings.revoke),
+        Page("POST", "/settings/api-tokens", owner, settings.make_token),
+        Page("POST", "/settings/api-tokens/revoke", owner, settings.revoke_token),
         Page("POST", "/settings/sessions", admin, settings.sign_out_others),
         Page("GET", "/palette", admin, Palette(dashboard).find),
         Page("GET", "/api/v1/docs", anyone, Reference(dashboard).page),
@@ -233,7 +255,7 @@ def _route(door: Door, idempotency: Idempotency, path: str, rows: dict[str, Row]
 
     async def endpoint(request: Request) -> Response:
         row = rows["GET" if request.method == "HEAD" else request.method]
-        who = identify(request, door.settings.admin_token_hash)
+        who = _who(request, door)
         row.policy(who)
         call = Call(door=door, request=request, who=who)
         if row.changes:
@@ -243,14 +265,37 @@ def _route(door: Door, idempotency: Idempotency, path: str, rows: dict[str, Row]
     return Route(path, endpoint, methods=list(rows))
 
 
+def _who(connection: HTTPConnection, door: Door) -> Who:
+    return identify(connection, door.settings.admin_token_hash, door.controller.cluster.api_tokens, door.now().wall)
+
+
+async def _watch(socket: WebSocket, door: Door, who: Who) -> None:
+    """Close the socket when the API token that opened it is revoked or expires."""
+    if not who.token:
+        return
+    while still_in(who, door.controller.cluster.api_tokens, door.now().wall):  # noqa: ASYNC110 - time makes it expire
+        await asyncio.sleep(WATCH_S)
+    await socket.close(OVER, "the API token is revoked or has expired")
+
+
 def _stream(door: Door, policy: Policy) -> Callable[[WebSocket], Awaitable[None]]:
     streams = Streams(door)
 
     async def endpoint(socket: WebSocket) -> None:
         try:
-            who = identify(socket, door.settings.admin_token_hash)
+            who = _who(socket, door)
             policy(who)
             check_origin(socket, door.settings.public_url)
+        except Rejected as error:
+            await socket.send_denial_response(refusal(error))
+            return
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(_watch(socket, door, who))
+            await serve(socket, who)
+            watch.cancel()
+
+    async def serve(socket: WebSocket, who: Who) -> None:
+        try:
             if LIVE in socket.scope.get("subprotocols", ()):
                 with streams.place():
                     await socket.accept(LIVE)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from controlplane.web import overview
+from controlplane.web import apitokens, overview
 from controlplane.web.board import Board
 from controlplane.web.card import key_of
 from controlplane.web.filtering import Filter
@@ -120,10 +120,14 @@ def told(found: Story) -> Pieces:
 
 
 def settings_pieces(board: Board, _: str) -> Pieces:
-    """`/settings`: the join tokens."""
+    """`/settings`: the tokens."""
     wall = board.wall
-    views = {f"token-{t.id}": view_of(t, wall) for t in board.tickets}
-    return {"tokens": Many("_token", "_no_tokens", views)}
+    joins = {f"token-{t.id}": view_of(t, wall) for t in board.tickets}
+    programs = {f"api-token-{t.id}": apitokens.view_of(t, wall) for t in board.api_tokens}
+    return {
+        "tokens": Many("_token", "_no_tokens", joins),
+        "api-tokens": Many("_api_token", "_no_api_tokens", programs),
+    }
 
 
 def join_pieces(board: Board, number: str) -> Pieces:

@@ -165,7 +165,7 @@ async def test_the_log_is_written_back(tmp_path: Path, monkeypatch: pytest.Monke
             await store.commit(Changes(puts=[node("a", str(number))]))
             sizes.append(size(wal))
     shrunk = sum(after < before for before, after in itertools.pairwise(sizes))
-    assert max(sizes) < 130_000 and shrunk >= 3
+    assert max(sizes[1:]) < 130_000 and shrunk >= 3, "the first one still holds the making of the tables"
 
 
 def size(path: Path) -> int:

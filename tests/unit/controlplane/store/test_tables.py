@@ -5,6 +5,7 @@ import sqlite3
 import msgspec
 import pytest
 
+from controlplane.core.api_token import ApiToken
 from controlplane.core.cluster import KEYS, UNSTORED, Changes, Meta
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.journal import Event
@@ -33,6 +34,7 @@ SAMPLES: list[Record] = [
     Node(name="node-1", agent_id="a1", public_key="ab", address="10.0.0.1", registered_at=1.5, labels={"区": "北京"}),
     Former(agent_id="a0", name="node-0", public_key="cd", removed_at=2.0),
     JoinTicket(id="t", secret_hash="h", expires_at=9.0),
+    ApiToken(id="ab", name="ci", secret_hash="h", created_at=1.0),
     Project(code="shop", revision=2, last_revision=3, created_at=1.0, queue=(4, 5)),
     Revision(project="shop", number=2, spec=SPEC, fingerprint="f", pins={"web": "nginx@sha256:00"}),
     Replica(id=WEB, revision=2, epoch=4, wanted=Assignment(node="node-1", epoch=4, revision=2, exit_code=0)),

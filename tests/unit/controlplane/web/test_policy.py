@@ -3,8 +3,9 @@
 import pytest
 from starlette.requests import HTTPConnection
 
+from controlplane.core.api_token import ApiToken
 from controlplane.web.answers import Rejected
-from controlplane.web.policy import ADMIN, NOBODY, Who, admin, check_origin, identify
+from controlplane.web.policy import ADMIN, NOBODY, Who, admin, check_origin, identify, owner, still_in
 from protocol.handshake import secret_hash
 
 
@@ -27,6 +28,43 @@ def connection(*headers: tuple[str, str]) -> HTTPConnection:
 )
 def test_the_bearer_token_says_who(value: str, who: Who) -> None:
     assert identify(connection(("authorization", value)), secret_hash("s3cret")) == who
+
+
+CI = ApiToken(id="ab", name="ci", secret_hash=secret_hash("x_y-z"), created_at=0.0, expires_at=50.0)
+
+
+@pytest.mark.parametrize(
+    ("token", "wall", "who"),
+    [
+        ("rope_ab_x_y-z", 49.0, Who("ci", token="ab")),
+        ("rope_ab_x_y-z", 50.0, Who(wrong=True)),
+        ("rope_ab_x_y-Z", 49.0, Who(wrong=True)),
+        ("rope_cd_x_y-z", 49.0, Who(wrong=True)),
+        ("grope_ab_x_y-z", 49.0, Who(wrong=True)),
+        ("rope_ab_", 49.0, Who(wrong=True)),
+        ("rope__", 49.0, Who(wrong=True)),
+        ("x_y-z", 49.0, Who(wrong=True)),
+        ("s3cret", 99.0, ADMIN),
+    ],
+)
+def test_an_api_token_says_who_while_it_lasts(token: str, wall: float, who: Who) -> None:
+    found = identify(connection(("authorization", f"Bearer {token}")), secret_hash("s3cret"), {"ab": CI}, wall)
+    assert found == who
+
+
+def test_an_api_token_may_all_but_make_others() -> None:
+    ci = Who("ci", token="ab")
+    admin(ci)
+    owner(ADMIN)
+    for who, said in ((ci, "may not make"), (NOBODY, "is needed"), (Who(wrong=True), "not valid")):
+        with pytest.raises(Rejected, match=said):
+            owner(who)
+
+
+def test_a_revoked_token_is_out() -> None:
+    ci = Who("ci", token="ab")
+    assert still_in(ci, {"ab": CI}, 49.0) and still_in(ADMIN, {}, 99.0)
+    assert not still_in(ci, {}, 49.0) and not still_in(ci, {"ab": CI}, 50.0)
 
 
 def test_no_stored_hash_lets_nobody_in() -> None:
