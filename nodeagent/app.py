@@ -138,15 +138,15 @@ class Agent:
 
             def heartbeat(seq: int) -> Heartbeat:
                 kept = core.kept.desired
-                return make_heartbeat(
+                beat = make_heartbeat(
                     seq,
                     identity.agent_id,
                     meters.latest,
                     state,
                     revision=kept.revision if kept else 0,
                     wall=clock().wall,
-                    images=images.question(),
                 )
+                return images.carried_by(beat)
 
             core = Loop(
                 state,

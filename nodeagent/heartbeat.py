@@ -40,18 +40,9 @@ class Readings(Protocol):
 
 
 def make_heartbeat(
-    seq: int,
-    agent_id: str,
-    readings: Readings,
-    state: NodeState,
-    *,
-    revision: int,
-    wall: float,
-    images: tuple[str, ...] = (),
+    seq: int, agent_id: str, readings: Readings, state: NodeState, *, revision: int, wall: float
 ) -> Heartbeat:
-    """The frame as of now. `revision`: the newest one that is on disk. `wall`: wall seconds, for uptimes. `images`:
-    what might be removed.
-    """
+    """The frame as of now. `revision`: the newest one that is on disk. `wall`: wall seconds, for uptimes."""
     return Heartbeat(
         agent_id=agent_id,
         seq=seq,
@@ -67,5 +58,4 @@ def make_heartbeat(
         revision=revision,
         net_in_kb=readings.net_in_kb,
         net_out_kb=readings.net_out_kb,
-        images=images,
     )

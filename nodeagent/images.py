@@ -8,10 +8,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
+import msgspec
+
 from nodeagent.core.container import Docker, DockerFault
 from nodeagent.core.events import Event, Now, Received
 from nodeagent.journal import Journal, PulledImage
-from protocol.messages import Beat
+from protocol.messages import Beat, Heartbeat
 
 SHORT = 0.15
 """Less than this share of the disk is free: make room."""
@@ -57,6 +59,8 @@ class Images:
         self._ask_at = 0.0
         self._unused: tuple[str, ...] = ()
         self._told = asyncio.Event()
+        self._removed: list[str] = []
+        """Since the last heartbeat."""
 
     def coming(self, image: str) -> None:
         """A pull begins."""
@@ -73,8 +77,15 @@ class Images:
         self._pulled[image] = PulledImage(image=image, at=self._now().wall)
         await self._save()
 
+    def carried_by(self, beat: Heartbeat) -> Heartbeat:
+        """The heartbeat with our question and our news in it. When it is lost, so are they: the log has them, too."""
+        question, removed, self._removed = self.question(), self._removed, []
+        if not question and not removed:
+            return beat
+        return msgspec.structs.replace(beat, images=question, images_removed=tuple(removed[-ASKED_MAX:]))
+
     def question(self) -> tuple[str, ...]:
-        """For a heartbeat: images of which we want to know whether a kept revision uses them; mostly none."""
+        """Images of which we want to know whether a kept revision uses them; mostly none."""
         mono = self._now().mono
         if not self._pulled or mono < self._ask_at or self._share() >= SHORT:
             return ()
@@ -125,6 +136,7 @@ class Images:
             if await self._docker.remove_image(image):
                 log.info("Docker's disk has %.0f %% free: image %s is removed, no revision uses it", share * 100, image)
                 del self._pulled[image]
+                self._removed.append(image)
                 await self._save()
                 self._ask_at = 0.0  # there may be more to do
 

@@ -175,6 +175,8 @@ class Heartbeat(Wire, frozen=True, kw_only=True, gc=False):
     """How long the Center's answer to the last heartbeat took: the line both ways, and both processes."""
     images: tuple[str, ...] = ()
     """Pinned images that this agent pulled and would remove, for its disk is short: which does nobody need?"""
+    images_removed: tuple[str, ...] = ()
+    """Those it has removed since the last heartbeat, for the journal."""
 
 
 class Pulse(Wire, frozen=True, kw_only=True):

@@ -18,7 +18,17 @@ from controlplane.core.action import CloseSession
 from controlplane.core.center import TICK_S, Outcome
 from controlplane.core.cluster import KEYS, Changes, Cluster, Meta
 from controlplane.core.command import Command
-from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
+from controlplane.core.fact import (
+    Fact,
+    ImagesRemoved,
+    Listed,
+    Reported,
+    SessionClosed,
+    StopAsked,
+    Synced,
+    TaskReported,
+    Tick,
+)
 from controlplane.core.record import Now, Refused
 from controlplane.store.store import Store, StoreBroken, StoreFull
 
@@ -366,7 +376,7 @@ def _name(event: Fact | Command) -> str:
 def _session(fact: Fact) -> CloseSession | None:
     """How to end the session a fact came from."""
     match fact:
-        case Reported() | Listed() | TaskReported() | StopAsked() | Synced() | SessionClosed():
+        case Reported() | Listed() | TaskReported() | StopAsked() | ImagesRemoved() | Synced() | SessionClosed():
             return CloseSession(node=fact.node, session_epoch=fact.session_epoch, reason="resync")
         case Tick():
             return None

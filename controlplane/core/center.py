@@ -16,6 +16,7 @@ from controlplane.core import (
     drain,
     execs,
     failover_policy,
+    images,
     intervention,
     liveness,
     nodes,
@@ -62,7 +63,17 @@ from controlplane.core.command import (
     UpgradeNodes,
 )
 from controlplane.core.draft import Draft
-from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported, Tick
+from controlplane.core.fact import (
+    Fact,
+    ImagesRemoved,
+    Listed,
+    Reported,
+    SessionClosed,
+    StopAsked,
+    Synced,
+    TaskReported,
+    Tick,
+)
 from controlplane.core.project import Project
 from controlplane.core.record import Now
 
@@ -109,6 +120,7 @@ _FACTS: dict[type[Fact], Any] = {
     Listed: sessions.listed,
     TaskReported: sessions.task_reported,
     StopAsked: sessions.stop_asked,
+    ImagesRemoved: images.removed,
     Tick: liveness.tick,
 }
 

@@ -81,6 +81,14 @@ class StopAsked(Fact, frozen=True, kw_only=True):
     ask: ConfirmStop
 
 
+class ImagesRemoved(Fact, frozen=True, kw_only=True):
+    """An agent that is short of disk removed images that no kept revision uses."""
+
+    node: str
+    session_epoch: int
+    images: tuple[str, ...]
+
+
 class Tick(Fact, frozen=True, kw_only=True):
     """Time passed: who was heard when, what nodes use, and how long ago the last tick was (`gap_s`)."""
 

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import assert_never
 
 from controlplane.controller.loop import Controller
-from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported
+from controlplane.core.fact import (
+    Fact,
+    ImagesRemoved,
+    Listed,
+    Reported,
+    SessionClosed,
+    StopAsked,
+    Synced,
+    TaskReported,
+)
 from controlplane.core.images import unused
 from controlplane.core.record import Now
 from controlplane.link.admission import Stock
@@ -170,10 +179,7 @@ class Ride:
         session, node, epoch = self._session, self._session.node, self._session.epoch
         match message:
             case Heartbeat():
-                if message.agent_id != session.agent_id:
-                    raise Closed(1008, "a heartbeat of another agent")
-                self._hub.beat(session, message)
-                session.send(Beat(seq=message.seq, unused=self._unused(message.images)))
+                self._beat(message)
             case Pulse():
                 pass  # that it came is all it says, and the hub has heard it
             case Observed():
@@ -196,8 +202,14 @@ class Ride:
             case _:
                 assert_never(message)
 
-    def _unused(self, images: tuple[str, ...]) -> tuple[str, ...]:
-        return unused(self._controller.cluster, images[:IMAGES_MAX]) if images else ()
+    def _beat(self, beat: Heartbeat) -> None:
+        session, offered = self._session, beat.images[:IMAGES_MAX]
+        if beat.agent_id != session.agent_id:
+            raise Closed(1008, "a heartbeat of another agent")
+        self._hub.beat(session, beat)
+        session.send(Beat(seq=beat.seq, unused=unused(self._controller.cluster, offered) if offered else ()))
+        if beat.images_removed:
+            self._tell(ImagesRemoved(node=session.node, session_epoch=session.epoch, images=beat.images_removed))
 
     def _check_seq(self, seq: int) -> None:
         """Reports are counted; after a gap everything is asked for again. What came is still news."""

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from controlplane.core.action import SendDelta, SendFull
-from controlplane.core.command import OpenSession
+from controlplane.core.cluster import Changes
+from controlplane.core.command import Deploy, OpenSession
 from controlplane.core.fact import Listed, Reported, SessionClosed, StopAsked, Synced
 from controlplane.link import hub, outbox, ride
 from protocol.codec import FRAME_MAX
@@ -29,7 +30,7 @@ from protocol.messages import (
     StopConfirmed,
     Unsupported,
 )
-from protocol.spec import DesiredReplica, ServiceSpec
+from protocol.spec import DesiredReplica, ProjectSpec, ServiceSpec
 from tests.loopback.center import Agent, Running, report, running_center, until
 
 
@@ -335,6 +336,25 @@ async def test_an_old_center_is_told_what_it_must_know(center: Running) -> None:
         await rope.send(Inventory(containers=()))
         code, reason = await rope.closed()
         assert code == 1008 and "backup" in reason
+
+
+async def test_images_that_no_revision_uses_are_named_and_their_end_is_written_down(center: Running) -> None:
+    agent = await center.node("node-1")
+    used, unused = (f"web@sha256:{digit * 64}" for digit in "ab")
+    spec = ProjectSpec(code="shop", services={"web": ServiceSpec(name="web", image=used)})
+    await center.center.controller.ask(Deploy(spec=spec))
+    async with agent.session() as rope:
+        await rope.send(beat(agent, 1, images=(used, unused)))
+        assert await rope.expect(Beat) == Beat(seq=1, unused=(unused,))
+        told: list[Changes] = []
+        with center.center.controller.feed.subscribe() as feed:
+            await rope.send(beat(agent, 2, images_removed=(unused,)))
+            assert await rope.expect(Beat) == Beat(seq=2)
+            async with asyncio.timeout(5):
+                while not any(unused in e.text for changes in told for e in changes.events):
+                    told.append(await feed.next() or Changes())
+        (line,) = [e for changes in told for e in changes.events if e.kind == "node.image"]
+        assert line.node == "node-1"
 
 
 async def test_a_second_admission_does_not_jump_over_a_newer_one(center: Running) -> None:

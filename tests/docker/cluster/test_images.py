@@ -32,7 +32,7 @@ def small_disk(host: Host) -> Iterator[None]:
         yield
     finally:
         host.stop_engine()
-        host.call("umount", data)
+        host.call("umount", "--lazy", data)  # what is dying may still hold it
         host.start_engine()
 
 
@@ -71,6 +71,8 @@ def test_what_no_kept_revision_uses_goes_and_nothing_else(cluster: Cluster, regi
         assert {pushed["kept"], pushed["by-hand"]} <= images(small)
         assert pushed["gone"] in images(other), "its disk has room"
         assert "no revision uses it" in (small.folder / "agent.log").read_text()
+        cluster.until(lambda: cluster.story(0, "node.image"), 15.0, "the journal tells")
+        assert [(e.node, pushed["gone"] in e.text) for e in cluster.story(0, "node.image")] == [("node-1", True)]
         registry.stop()
         cluster.api.operate("kept", "start")
         cluster.wait_answering("kept")

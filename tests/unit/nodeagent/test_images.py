@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nodeagent.core.events import Now
 from nodeagent.images import ASK_S, ASKED_MAX, REST_S, SHORT, Images
 from nodeagent.journal import IMAGES_MAX, Journal, PulledImage
+from protocol.messages import Heartbeat
 from tests.contract.bench import want
 from tests.fakes.docker import FakeDocker
 from tests.fakes.engine import FakeEngine
@@ -96,6 +98,19 @@ async def test_the_oldest_goes_first_and_no_more_than_is_needed(stage: Stage) ->
         await until(lambda: stage.written == [third])
         await settled()
     assert stage.here(first, second, third) == [False, False, True], "0.1 + 2 * 0.03 is enough"
+
+
+async def test_the_heartbeat_carries_the_question_and_then_what_was_removed(stage: Stage) -> None:
+    beat = Heartbeat(agent_id="a", seq=1, cpu_usage=1, mem_free_mb=1, disk_free_gb=1)
+    assert stage.images.carried_by(beat) is beat
+    first = await stage.pulled("a")
+    assert stage.images.carried_by(beat) == msgspec.structs.replace(beat, images=(first,))
+    async with running(stage):
+        stage.images.answer((first,))
+        await until(lambda: stage.written == [])
+        await settled()
+    assert stage.images.carried_by(beat) == msgspec.structs.replace(beat, images_removed=(first,))
+    assert stage.images.carried_by(beat) is beat, "it is told once"
 
 
 async def test_with_room_on_the_disk_nothing_is_asked(stage: Stage) -> None:
