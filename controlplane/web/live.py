@@ -206,9 +206,8 @@ class Live:
             sheet = self._sheets[key] = Sheet(self._draws[language])
         clock, cost_s = asyncio.get_running_loop().time, 0.0
         touched = self._board.touched(view, of)
-        if touched is not None and self._drawn_for.get(key) == touched and clock() - self._drawn_at[key] < FRESH_S:
+        if touched is not None and self._drawn_for.get(key) == touched and self._is_fresh(key):
             return
-        self._drawn_for[key] = touched
         pieces = self._views[view](self._board, of)
         more = True
         while more:
@@ -219,7 +218,7 @@ class Live:
                     reader.woken.set()
             cost_s += clock() - began
             await asyncio.sleep(0)
-        self._drawn_at[key] = clock()
+        self._drawn_at[key], self._drawn_for[key] = clock(), touched
         self._due_at[key] = clock() + min(cost_s * SHARE - PAUSE_S, LATE_S)
 
     def _is_fresh(self, key: Key) -> bool:

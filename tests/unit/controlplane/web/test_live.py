@@ -184,6 +184,18 @@ async def test_the_first_paint_waits_for_nothing_where_others_have_the_page_open
         assert "draining" in (await made.sheet("overview", "", "en")).section("map")
 
 
+async def test_two_who_ask_for_one_view_at_once_both_get_it_drawn(center: FakeCenter) -> None:
+    async with serving(center) as made, asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(made.sheet("project", "shop", "en")) for _ in range(3)]
+        browser = Browser()
+        socket = WebSocket({"type": "websocket", "headers": []}, browser.receive, browser.send)
+        tasks.create_task(made.serve(socket, ("project", "shop", "en"), lambda: True))
+        assert "web:1" in (await browser.next())
+        for one in asked:
+            assert "web:1" in (await one).section("services")
+        browser.leave()
+
+
 async def test_a_quiet_page_hears_that_the_line_is_alive(center: FakeCenter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "BEAT_S", 0.1)
     async with serving(center) as made, opened(made) as browser:
