@@ -10,6 +10,7 @@ import msgspec
 
 from nodeagent.disk import replace_file
 from nodeagent.keys import AgentKey
+from protocol.messages import Admitted
 
 FILE = "identity.json"
 
@@ -28,11 +29,23 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     center_key: str = ""
     center_url: str = ""
     session_path: str = ""
+    admitted: str = ""
+    """The Center's signature over the registration, "" where an older agent did not keep it …"""
+    address: str = ""
+    """… and the address that was registered: for a Center restored from a backup that is older."""
 
     @property
     def registered(self) -> bool:
         """True once the Center knows this agent."""
         return self.agent_id != ""
+
+    @property
+    def admission(self) -> Admitted | None:
+        """What shows a Center that does not know this agent that it was registered; None where that was not kept."""
+        if not self.admitted:
+            return None
+        name, address = self.node, self.address
+        return Admitted(name=name, address=address, public_key=self.key.public, signature=self.admitted)
 
     @property
     def key(self) -> AgentKey:

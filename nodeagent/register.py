@@ -70,6 +70,8 @@ async def join(
                     center_key=answer.center_key,
                     center_url=center,
                     session_path=answer.session_path,
+                    admitted=answer.signature,
+                    address=request.address,
                 )
 
 

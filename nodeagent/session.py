@@ -162,7 +162,8 @@ class Session:
             me.center_key, challenge.signature, handshake.center_claim(*claim)
         ):
             raise NotOurCenter("whoever answers there cannot prove the Center's identity key; nothing was told to it")
-        await self._send(Proof(signature=me.key.sign(handshake.agent_claim(*claim))))
+        shown = me.admission if challenge.recall else None
+        await self._send(Proof(signature=me.key.sign(handshake.agent_claim(*claim)), admitted=shown))
         return challenge.recall
 
     async def _read(self) -> None:

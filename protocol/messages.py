@@ -132,10 +132,21 @@ class Hello(Wire, frozen=True, kw_only=True):
     bind_roots: tuple[str, ...] = ()
 
 
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That this agent was registered: the Center's own signature, in hex, over `handshake.registered_claim(...)`."""
+
+    name: str
+    address: str
+    public_key: str
+    signature: str
+
+
 class Proof(Wire, frozen=True, kw_only=True):
     """The agent's Ed25519 signature, in hex, over `handshake.agent_claim(...)`."""
 
     signature: str
+    admitted: "Admitted | None" = None
+    """Only where `Challenge.recall` asked: a restored Center may not know the agent."""
 
 
 class Inventory(Wire, frozen=True, kw_only=True):

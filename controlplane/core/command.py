@@ -68,6 +68,16 @@ class Register(Command, frozen=True, kw_only=True):
     engine_id: str = ""
 
 
+class Readmit(Command, frozen=True, kw_only=True):
+    """A node that a restored Center does not know showed its registration, checked by the edge. Answer: `Node`."""
+
+    actor: str = ""
+    agent_id: str
+    name: str
+    public_key: str
+    address: str
+
+
 class OpenSession(Command, frozen=True, kw_only=True):
     """An agent proved its key; this is its inventory. Answer: `Opened`, or `Refused("removed")` for a former node."""
 

@@ -11,6 +11,7 @@ from controlplane.core.command import (
     ConfirmDown,
     DrainNode,
     PatchNode,
+    Readmit,
     Register,
     RemoveNode,
     ResumeNode,
@@ -67,6 +68,28 @@ def register(draft: Draft, command: Register) -> Node:
     draft.put(node)
     draft.put(msgspec.structs.replace(ticket, used_by=command.public_key))
     draft.event("node.registered", f"{node.name} registered from {node.address}", node=node.name)
+    return node
+
+
+def readmit(draft: Draft, command: Readmit) -> Node:
+    """Take in a node that joined after the backup was taken from which the Center was restored; only while it adopts.
+    Its labels and its weight are not known any more.
+    """
+    if not draft.meta.adopting:
+        raise Refused("forbidden", "this node is not known here; join it again with a new token", "agent_id")
+    _check(command.name, {}, 1.0)
+    if draft.get(Node, command.name) is not None:
+        raise Refused("conflict", f"there is another node {command.name!r}; join it again under its own name", "name")
+    node = Node(
+        name=command.name,
+        agent_id=command.agent_id,
+        public_key=command.public_key,
+        address=_address(command.address),
+        registered_at=draft.now.wall,
+        state_since=draft.now.wall,
+    )
+    draft.put(node)
+    draft.event("node.readmitted", f"{node.name} joined after the backup and is taken in again", node=node.name)
     return node
 
 

@@ -17,7 +17,7 @@ from controlplane.link.turns import Turns
 from controlplane.link.wire import Closed, Wire
 from controlplane.store.identity import Identity, is_signed
 from protocol.codec import ProtocolError, decode_from_agent, encode
-from protocol.handshake import NONCE_BYTES, agent_claim, center_claim
+from protocol.handshake import NONCE_BYTES, agent_claim, center_claim, registered_claim
 from protocol.messages import Challenge, ContainerRef, ContainerReport, Hello, Inventory, Proof, Removed
 from protocol.spec import DesiredReplica
 from protocol.versions import spoken_with_agent
@@ -42,6 +42,8 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True):
 
     hello: Hello
     owner: Node | Former
+    unknown: bool = False
+    """The owner is not in the tables: a restored Center takes it in again."""
 
 
 class Stock:
@@ -90,9 +92,22 @@ async def prove(wire: Wire, cluster: Cluster, identity: Identity, turns: Turns) 
     await turns.take()
     owner = cluster.agent(hello.agent_id) or cluster.former.get(hello.agent_id)
     claim = agent_claim(cluster.meta.cluster, hello.agent_id, hello.nonce, nonce)
-    if owner is None or not is_signed(owner.public_key, proof.signature, claim):
+    known = owner or _admitted(cluster, identity, hello, proof)
+    if known is None or not is_signed(known.public_key, proof.signature, claim):
         raise Closed(1008, "unknown agent, or not its key")
-    return Proved(hello=hello, owner=owner)
+    return Proved(hello=hello, owner=known, unknown=owner is None)
+
+
+def _admitted(cluster: Cluster, identity: Identity, hello: Hello, proof: Proof) -> Node | None:
+    """The node that the agent was registered as, by this Center's own signature, after the backup was taken."""
+    shown = proof.admitted
+    if shown is None or not cluster.meta.adopting:
+        return None
+    claim = registered_claim(cluster.meta.cluster, hello.agent_id, shown.public_key)
+    if not is_signed(identity.public_key, shown.signature, claim):
+        return None
+    name, address, key = shown.name, shown.address, shown.public_key
+    return Node(name=name, agent_id=hello.agent_id, public_key=key, address=address, registered_at=0.0)
 
 
 def _negotiate(protocol: int) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from controlplane.controller.loop import Controller
-from controlplane.core.command import Opened, OpenSession
-from controlplane.core.node import Former
+from controlplane.core.command import Opened, OpenSession, Readmit
+from controlplane.core.node import Former, Node
 from controlplane.core.record import Now, Refused
 from controlplane.link import admission
 from controlplane.link.admission import Proved
@@ -119,6 +119,8 @@ class Endpoint:
             remote=remote,
         )
         try:
+            if isinstance(proved.owner, Node) and proved.unknown:
+                await self._controller.ask(_readmit(proved.owner, remote))
             opened: Opened = await self._controller.ask(command)
         except Refused as refused:
             if refused.code == "gone":
@@ -152,3 +154,9 @@ class Endpoint:
         for refs, last in pages(stop):
             await wire.send(admission.removed_frame(list(refs), last=last))
         raise Closed(1000, f"node {former.name} was removed")
+
+
+def _readmit(node: Node, remote: str) -> Readmit:
+    """As at its registration: without an address of its own it is where it comes from."""
+    address = node.address or remote
+    return Readmit(agent_id=node.agent_id, name=node.name, public_key=node.public_key, address=address)

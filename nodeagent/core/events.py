@@ -131,7 +131,7 @@ class PullMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionOpened(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides have proved their keys; the Center waits for the inventory; with `recall`, for what was desired, too."""
+    """Both sides have proved their keys; the Center waits for the inventory; `recall`: and for what was desired."""
 
     session: int
     recall: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.store.backup import write_backup
 from controlplane.store.restoring import read_manifest, restore_backup
 from tests.loopback.center import ADMIN_TOKEN, fetch, running_center
 from tests.loopback.test_cluster import CHANGING, Team
@@ -81,6 +82,37 @@ async def test_everything_is_adopted_and_nothing_is_stopped(tmp_path: Path) -> N
                 assert (await it.call(f"/projects/{code}"))["state"] == "running"
             await deployed(it, "shop", spec("web:1", 3))
             assert center.center.controller.status.faults == 0
+            for life in it.lives.values():
+                life.cancel()
+
+
+async def test_a_node_that_joined_since_is_taken_in_again_with_what_it_runs(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup.tar.gz"
+    async with asyncio.TaskGroup() as tasks:
+        async with running_center(data) as center:
+            it = Team(center, tmp_path, tasks)
+            await it.join("node-1")
+            await it.until(lambda: it.states() == {"online"}, "the first is online")
+            await asyncio.to_thread(write_backup, data, file, 1.0, "0")
+            await it.join("node-2")
+            await it.until(lambda: it.states() == {"online"} and len(it.cluster.nodes) == 2, "both are online")
+            await deployed(it, "shop", spec("web:1", 2))
+        before, calls = held(it), {name: len(engine.calls) for name, engine in it.engines.items()}
+        assert set(before.values()) == {"node-1", "node-2"}
+        shutil.rmtree(data)
+        await asyncio.to_thread(restore_backup, file, data)
+        async with running_center(data, center.port) as center:
+            it.center = center
+            assert set(it.cluster.nodes) == {"node-1"}
+            await it.until(lambda: len(it.cluster.volatile.claims) == 2, "both have told what they hold")
+            assert {d["action"] for d in (await it.call("/adoption"))["differences"]} == {"adopt"}
+            await it.call("/adoption/confirm", {}, "POST")
+            await asyncio.sleep(1.5)
+            for name, engine in it.engines.items():
+                assert not CHANGING & set(engine.calls[calls[name] :]), name
+            assert held(it) == before and (await it.call("/projects/shop"))["state"] == "running"
+            events = [e.text for e in await center.center.store.events(0, 1000)]
+            assert "node-2 joined after the backup and is taken in again" in events
             for life in it.lives.values():
                 life.cancel()
 

@@ -7,7 +7,7 @@ import pytest
 
 from controlplane.core import adoption, detector
 from controlplane.core.cluster import KEYS, UNSTORED, Cluster, Meta, Volatile
-from controlplane.core.command import Deploy, EndAdoption, FailOver, NoteBackup, OpenSession, Scale
+from controlplane.core.command import Deploy, EndAdoption, FailOver, NoteBackup, OpenSession, Readmit, Scale
 from controlplane.core.draft import Draft
 from controlplane.core.fact import StopAsked, Synced
 from controlplane.core.findings import Finding, findings
@@ -44,7 +44,7 @@ def come_back(world: World, name: str, incarnation: int = 1, **fields: Any) -> N
     """An agent opens a session, telling what it was told to run."""
     agent = world.agents[name]
     agent.on = agent.linked = True
-    hello = msgspec.structs.replace(a_hello(agent), incarnation=incarnation, revision=99, **fields)
+    hello = msgspec.structs.replace(a_hello(name, agent.engine), incarnation=incarnation, revision=99, **fields)
     held, have = tuple(agent.desired.values()), tuple(world.reports(name))
     opened = world.send(OpenSession(agent_id=f"id-{name}", hello=hello, containers=have, held=held))
     agent.epoch = opened.session_epoch
@@ -306,3 +306,17 @@ def test_what_was_under_way_in_the_backup_is_superseded() -> None:
     world.run(60.0)
     states = {d.state for d in world.cluster.deployments.values()}
     assert states == {"superseded"} and world.all_running("shop", 2)
+
+
+def test_a_node_that_joined_since_is_taken_in_again_while_it_adopts_only() -> None:
+    world = World(("node-1",))
+    restore(world, back_up(world))
+    command = Readmit(agent_id="id-new", name="node-2", public_key="pk", address="10.0.0.9")
+    assert world.send(command).address == "10.0.0.9"
+    assert world.cluster.agent("id-new") is not None
+    for wrong in ({"name": "node-1"}, {"name": "a/b"}, {"address": "nowhere"}):
+        with pytest.raises(Refused):
+            world.send(msgspec.structs.replace(command, **{"agent_id": "id-3", "name": "node-3", **wrong}))
+    world.send(EndAdoption())
+    with pytest.raises(Refused):
+        world.send(msgspec.structs.replace(command, agent_id="id-4", name="node-4"))
