@@ -1,5 +1,6 @@
 """Settings and a new node in Chromium: tokens come and go, and the page that waits for a machine turns green."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from playwright.async_api import Browser, expect
 
 from controlplane.core.command import Register
 from controlplane.core.node import Node
+from protocol.api import WhoAnswer
 from protocol.handshake import JoinToken, secret_hash
+from ropeteam.client import Client
 from tests.browser.conftest import tab
 from tests.browser.stage import Stage, staged
 from tests.browser.test_overview import sign_in
@@ -66,3 +69,12 @@ async def test_a_node_is_added_and_tokens_are_revoked(chromium: Browser, tmp_pat
         await page.click("#tokens >> text=Revoke")
         await expect(rows).to_have_count(before - 1)
         await expect(page.locator("#tokens")).not_to_contain_text("Revoke")
+
+        await page.fill("#api-tokens-name", "ci")
+        await page.click("text=Make a token")
+        secret = await page.inner_text("#api-token")
+        asked = Client(stage.running.url, secret)
+        assert (await asyncio.to_thread(asked.get, "whoami", WhoAnswer)).name == "ci"
+        await expect(page.locator("#api-tokens")).to_contain_text("ci")
+        await page.click("#api-tokens >> text=Revoke")
+        await expect(page.locator("#api-tokens")).to_contain_text("No program has a token")
