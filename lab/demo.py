@@ -112,14 +112,18 @@ def up(*, yes: bool) -> None:
     engine = str(machines.users_engine()) if isinstance(ground, OneEngine) else ""
     state = DemoState(url=f"http://{ground.address}:{PORT}", token=secrets.token_urlsafe(24), engine=engine)
     # Written first: `demo-down` must work after a failure anywhere below.
-    file = FOLDER / "demo.json"
-    file.touch(mode=0o600)
-    file.write_bytes(msgspec.json.encode(state))
+    _write_secret(FOLDER / "demo.json", msgspec.json.encode(state))
+    _write_secret(FOLDER / "env", f"export ROPE_URL={state.url} ROPE_TOKEN={state.token}\n".encode())
     try:
         _bring_up(Demo(state))
     except BaseException:
         print("The demo did not come up. `make demo-down` takes back what was done; logs are in .state/demo.")
         raise
+
+
+def _write_secret(file: Path, data: bytes) -> None:
+    file.touch(mode=0o600)
+    file.write_bytes(data)
 
 
 def down() -> None:
@@ -174,7 +178,7 @@ Dashboard  {demo.state.url}
 Token      {demo.state.token}
 
 Try
-  export ROPE_URL={demo.state.url} ROPE_TOKEN={demo.state.token}
+  . {FOLDER / "env"}          sets ROPE_URL and ROPE_TOKEN
   {rope} nodes
   {rope} ps {PROJECT}
   {rope} scale {PROJECT} web=5
