@@ -18,7 +18,7 @@ REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate simulate-long torture torture-docker fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker references fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ torture: $(TOOLS) ## kill, stop and fill real processes while people work (MINUT
 
 torture-docker: $(TOOLS) ## power losses, cuts, kills on four hosts with real Docker Engines (MINUTES=20; needs root)
 	nice -n 10 $(PYTHON) -m tests.torture.real --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+references: $(TOOLS) ## write docs/cli.md and docs/configuration.md anew, from commands and settings
+	$(PYTHON) -m tests.references
 
 fuzz: $(TOOLS) ## hostile frames, Compose files and more against the parsers (FRAMES=1000000)
 	nice -n 10 $(PYTHON) -m tests.fuzz --frames $(FRAMES) $(if $(SEED),--seed $(SEED))
