@@ -9,7 +9,14 @@ from typing import NamedTuple
 import msgspec
 
 from protocol.messages import ContainerRef, ContainerReport
+from protocol.names import PROJECT, SERVICE, is_legal
 from protocol.spec import DesiredReplica
+
+NUMBER_MAX = 1 << 40
+"""Of epochs and revisions."""
+
+REPLICAS_MAX = 1000
+"""Of a service, as where a person asks for them; numbers of replicas may lie above it, but not by much."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +50,26 @@ def ref_of(told: DesiredReplica | ContainerReport) -> ContainerRef:
 
 
 def made(held: tuple[DesiredReplica, ...], containers: Iterable[ContainerReport], *, engine_ok: bool) -> Claim:
-    """The claim of an inventory."""
+    """The claim of an inventory. What no Center can have told is left out: agents are not trusted."""
+    held = tuple(want for want in held if is_possible(want))
     return Claim(held=held, containers={ref_of(report): report for report in containers}, engine_ok=engine_ok)
+
+
+def is_possible(want: DesiredReplica) -> bool:
+    """True when a Center may have told an agent to run this."""
+    spec = want.spec
+    return (
+        is_legal(PROJECT, want.project)
+        and is_legal(SERVICE, want.service)
+        and spec.name == want.service
+        and 0 <= spec.replicas <= REPLICAS_MAX
+        and 1 <= want.replica <= 2 * REPLICAS_MAX
+        and 1 <= want.epoch <= NUMBER_MAX
+        and 1 <= want.revision <= NUMBER_MAX
+        and bool(want.image)
+        and all(1 <= lease.host <= 65535 and 1 <= lease.container <= 65535 for lease in want.ports)
+        and min(spec.resources.cpus_reserved, spec.resources.memory_reserved, spec.stop_grace_s, spec.drain_wait_s) >= 0
+    )
 
 
 def changed(claim: Claim, reports: Iterable[ContainerReport], gone: Iterable[ContainerRef]) -> Claim:

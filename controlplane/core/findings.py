@@ -23,7 +23,7 @@ from controlplane.core.draft import Draft
 from controlplane.core.project import Project
 from controlplane.core.replica import Replica, ref
 from protocol.names import ReplicaId
-from protocol.spec import DesiredReplica, ServiceSpec, container_fingerprint
+from protocol.spec import DesiredReplica, ServiceSpec, container_spec
 
 Action = Literal["keep", "adopt", "wait", "start", "forget", "stop"]
 
@@ -49,10 +49,11 @@ def findings(draft: Draft, claims: Mapping[str, Claim]) -> tuple[Finding, ...]:
     """Everything, by replica; what is to be stopped comes last."""
     by_id: dict[ReplicaId, list[Copy]] = {}
     for copy in copies(claims):
-        if fits(draft, copy.want):
-            by_id.setdefault(copy.want.id, []).append(copy)
+        by_id.setdefault(copy.want.id, []).append(copy)
     known = {r.id: r for r in draft.all(Replica)}
-    found = [_look(known.get(key), key, by_id.get(key, []), claims) for key in sorted(known.keys() | by_id.keys())]
+    found = [
+        _look(draft, known.get(key), key, by_id.get(key, []), claims) for key in sorted(known.keys() | by_id.keys())
+    ]
     newest = _newest(draft, found)
     found = [*_counted(found, newest), *_short(draft, found, newest)]
     return (*sorted(found, key=lambda one: one.id), *_stopped(found, known, claims))
@@ -64,17 +65,19 @@ def fits(draft: Draft, want: DesiredReplica) -> bool:
     if known is None:
         return True
     spec = known.spec.services.get(want.service)
-    if spec is None:
+    if spec is None or known.pins.get(want.service, want.image) != want.image:
         return False
-    as_known = msgspec.structs.replace(want, spec=spec, image=known.pins.get(want.service, want.image))
-    return container_fingerprint(as_known) == container_fingerprint(want)
+    return container_spec(spec) == container_spec(want.spec)
 
 
-def _look(replica: Replica | None, key: ReplicaId, held: list[Copy], claims: Mapping[str, Claim]) -> Finding:
-    newer = [copy for copy in held if replica is None or copy.want.epoch > replica.epoch]
+def _look(
+    draft: Draft, replica: Replica | None, key: ReplicaId, held: list[Copy], claims: Mapping[str, Claim]
+) -> Finding:
+    newer = [c for c in held if (replica is None or c.want.epoch > replica.epoch) and fits(draft, c.want)]
     backup = _known(replica)
     if newer:
-        chosen = (newer[0], *(copy for copy in held if copy is not newer[0] and copy.runs))[:2]
+        others = (c for c in held if c is not newer[0] and c.runs and fits(draft, c.want))
+        chosen = (newer[0], *others)[:2]
         node = newer[0].node
         return Finding(id=key, action="adopt", backup=backup, found=_held(chosen), node=node, copies=chosen)
     wanted = replica.wanted if replica is not None else None
