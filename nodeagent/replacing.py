@@ -15,7 +15,7 @@ from typing import assert_never
 import msgspec
 
 from nodeagent.core.container import DockerFault
-from nodeagent.core.replacing import Decide, Deed, End, NameIt, RemoveIt, Seen, StartIt, StopIt, Wait, next_deed
+from nodeagent.core.replacing import Boxes, Decide, Deed, End, NameIt, RemoveIt, Seen, StartIt, StopIt, Wait, next_deed
 from nodeagent.docker.agents import Agents
 from nodeagent.replaced import Job, Outcome, had_session, note_outcome, outcome_of
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class Replacing:
     """One job."""
 
-    def __init__(self, job: Job, agents: Agents) -> None:
+    def __init__(self, job: Job, agents: Boxes) -> None:
         self._job = job
         self._agents = agents
         self._folder = Path(job.data)

@@ -9,22 +9,28 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from nodeagent.core.container import DockerFault
 from nodeagent.core.events import Event, Received
-from nodeagent.core.replacing import FORMER, HELPER, NEXT
+from nodeagent.core.replacing import FORMER, HELPER, NEXT, Boxes
 from nodeagent.docker.agents import Agents, Raw
 from nodeagent.docker.successor import REPLACES, obstacle, other_networks, replacer, successor
 from nodeagent.replaced import Job, note_session, outcome_of
 from protocol.messages import Welcome
 
 PAUSE_S = 0.25
+FAULT_PAUSE_S = 2.0
+FAULTS_MAX = 20
+"""Times an engine that is away, as in its own restart, is asked again: what was decided is not to be told wrongly."""
 NO_CONTAINER = (
     "the agent does not run in a container of the engine it drives: upgrade it the way it was installed"
     " (package or virtual environment, then restart its service)"
 )
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +38,9 @@ log = logging.getLogger(__name__)
 class Upgrading:
     """`url`: the engine. `container`: the agent's own, "" = it lives in none. `folder`: its data."""
 
-    def __init__(self, url: str, container: str, folder: Path) -> None:
+    def __init__(self, url: str, container: str, folder: Path, connect: Callable[[str], Boxes] = Agents) -> None:
         self._url = url
+        self._connect = connect
         self._container = container
         self._folder = folder
 
@@ -43,7 +50,7 @@ class Upgrading:
         """
         if not self._container:
             raise DockerFault("refused", NO_CONTAINER)
-        agents = Agents(self._url)
+        agents = self._connect(self._url)
         try:
             return await self._replaced(agents, task, image)
         finally:
@@ -53,7 +60,7 @@ class Upgrading:
         """The image of the agent's container as it was asked for; "" when it lives in none, or Docker does not say."""
         if not self._container:
             return ""
-        agents = Agents(self._url)
+        agents = self._connect(self._url)
         try:
             own = await agents.inspect(self._container)
         except DockerFault:
@@ -75,8 +82,8 @@ class Upgrading:
 
         return heard
 
-    async def _replaced(self, agents: Agents, task: str, image: str) -> str:
-        own = await agents.inspect(self._container)
+    async def _replaced(self, agents: Boxes, task: str, image: str) -> str:
+        own = await _patiently(lambda: agents.inspect(self._container))
         if own is None:
             raise DockerFault("refused", NO_CONTAINER)
         name = own["Name"].lstrip("/")
@@ -86,11 +93,11 @@ class Upgrading:
             await self._begin(agents, own, task, image)
         return await self._wait(agents, name, task)
 
-    async def _under_way(self, agents: Agents, name: str, task: str) -> bool:
-        helper = await agents.inspect(name + HELPER)
+    async def _under_way(self, agents: Boxes, name: str, task: str) -> bool:
+        helper = await _patiently(lambda: agents.inspect(name + HELPER))
         return helper is not None and helper["Config"]["Labels"].get(REPLACES) == task
 
-    async def _begin(self, agents: Agents, own: Raw, task: str, image: str) -> None:
+    async def _begin(self, agents: Boxes, own: Raw, task: str, image: str) -> None:
         """Make both containers; start the one that does the rest."""
         if why := obstacle(own, str(self._folder)):
             raise DockerFault("refused", why)
@@ -106,10 +113,10 @@ class Upgrading:
         helper = await agents.make(name + HELPER, body, {})
         await agents.start(helper)
 
-    async def _wait(self, agents: Agents, name: str, task: str) -> str:
+    async def _wait(self, agents: Boxes, name: str, task: str) -> str:
         """Until it is decided and the one that decided has gone; it usually stops us meanwhile."""
         while True:
-            helper = await agents.look(name + HELPER)
+            helper = await _patiently(lambda: agents.look(name + HELPER))
             decided = await asyncio.to_thread(outcome_of, self._folder, task)
             if helper is None or not helper.alive:
                 break
@@ -124,3 +131,16 @@ class Upgrading:
         if decided.verdict == "failed":
             raise DockerFault("error", f"the old agent was put back: {decided.reason}")
         return "the new agent has a session"
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer. Raises DockerFault when the engine is away for long."""
+    for _ in range(FAULTS_MAX):
+        try:
+            return await ask()
+        except DockerFault as fault:
+            if fault.kind not in ("engine_down", "timeout"):
+                raise
+            log.warning("asking again: %s", fault)
+            await asyncio.sleep(FAULT_PAUSE_S)
+    return await ask()

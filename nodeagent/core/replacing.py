@@ -5,7 +5,8 @@ outcome is on disk before what cannot be undone, so whoever goes on after a cras
 `nodeagent.replacing`, which looks and does.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -49,6 +50,46 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     online: bool = False
     waited_s: float = 0.0
     verdict: Verdict = ""
+
+
+class Boxes(Protocol):
+    """Containers of agents on one engine. Every call raises only DockerFault. `ref`: an id or a name.
+
+    `nodeagent.docker.agents` does it with Docker, `tests/fakes/agents.py` in memory; both keep
+    `tests/contract/agents_contract.py`.
+    """
+
+    async def inspect(self, ref: str) -> dict[str, Any] | None:
+        """All that Docker says of a container; None when it is not there."""
+
+    async def look(self, ref: str) -> Look | None:
+        """What counts of it; None when it is not there."""
+
+    async def image(self, ref: str) -> dict[str, Any]:
+        """All that Docker says of an image. Raises `image_missing`."""
+
+    async def make(self, name: str, body: Mapping[str, Any], networks: Mapping[str, Mapping[str, Any]]) -> str:
+        """Make a container that is on these networks as well; gives its id. One of that name that does not run makes
+        room; raises `name_taken` for one that does.
+        """
+
+    async def start(self, ref: str) -> None:
+        """Start it; done when it runs."""
+
+    async def stop(self, ref: str) -> None:
+        """Stop it, so that Docker does not start it again; done when it does not run."""
+
+    async def name(self, ref: str, name: str) -> None:
+        """Give it this name."""
+
+    async def remove(self, ref: str) -> None:
+        """Remove one that does not run; its volumes stay. Done when it is not there."""
+
+    async def last_words(self, ref: str) -> str:
+        """The last lines it wrote, as one; "" when there are none or they cannot be read."""
+
+    async def close(self) -> None:
+        """Close every connection."""
 
 
 class StopIt(msgspec.Struct, frozen=True, kw_only=True):
