@@ -89,6 +89,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     running: int
     wanted: int
+    unplaced: int
+    """Replicas that no node takes now."""
     cells: tuple[Cell, ...]
     more_cells: int
     addresses: tuple[tuple[str, str], ...]
@@ -155,6 +157,7 @@ def row(view: ProjectView) -> Row:
         revision=view.revision,
         running=sum(s.running for s in view.services),
         wanted=sum(s.wanted for s in view.services),
+        unplaced=sum(r.state == "pending" and bool(r.reason) for r in view.replicas),
         cells=_drawn([_replica_cell(r) for r in view.replicas], ROW_CELLS),
         more_cells=max(0, len(view.replicas) - ROW_CELLS),
         addresses=tuple((_link(p), p.address) for _, p in ports[:ADDRESSES_SHOWN]),

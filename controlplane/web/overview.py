@@ -58,14 +58,24 @@ def troubles(faults: Iterable[str], cards: Iterable[Card], rows: Iterable[Row]) 
         for i, text in enumerate(faults)
     ]
     nodes = [t for c in cards if (t := _node_trouble(c)) is not None]
-    projects = [
-        Trouble(
-            key=f"trouble-{r.key}", kind="project", subject=r.code, state=r.state, tone=TONES[r.state], text=r.message
-        )
-        for r in rows
-        if r.state in ("degraded", "interrupted", "failed")
-    ]
+    projects = [t for r in rows if (t := _project_trouble(r)) is not None]
     return (*center, *sorted(nodes, key=_badness), *sorted(projects, key=_badness))
+
+
+def _project_trouble(project: Row) -> Trouble | None:
+    """A deployment is no trouble, unless it waits for a place that no node has."""
+    waits = project.state == "deploying" and project.unplaced > 0
+    if not waits and project.state not in ("degraded", "interrupted", "failed"):
+        return None
+    state = "pending" if waits else project.state
+    return Trouble(
+        key=f"trouble-{project.key}",
+        kind="project",
+        subject=project.code,
+        state=state,
+        tone=TONES[state],
+        text=project.message,
+    )
 
 
 def _badness(trouble: Trouble) -> int:

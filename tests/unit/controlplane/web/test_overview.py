@@ -63,3 +63,10 @@ def test_totals() -> None:
         [node(), node(state="offline")], [project(running=2, wanted=3), project(state="failed", running=0, wanted=1)]
     )
     assert (found.nodes, found.online, found.projects, found.well, found.up, found.replicas) == (2, 1, 2, 1, 2, 4)
+
+
+def test_a_deployment_that_finds_no_place_is_called_to_attention() -> None:
+    assert troubles((), [], [project(state="deploying")]) == ()
+    (found,) = troubles((), [], [project(state="deploying", unplaced=3, message="web/1 pending: 0.1 CPU short")])
+    assert (found.state, found.tone, found.text) == ("pending", "wa", "web/1 pending: 0.1 CPU short")
+    assert troubles((), [], [project(state="stopped", unplaced=1)]) == ()
