@@ -36,12 +36,13 @@ class Tab:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
-        page.on("console", lambda m: self._note(m.type, m.text))
-        page.on("pageerror", lambda e: self._note("error", str(e)))
+        page.on("console", lambda m: self.note(m.type, m.text))
+        page.on("pageerror", lambda e: self.note("error", str(e)))
         page.on("request", lambda r: self._asked(r.url))
         self.origins: set[str] = set()
 
-    def _note(self, kind: str, text: str) -> None:
+    def note(self, kind: str, text: str) -> None:
+        """What a console said, if it is a complaint."""
         if kind in ("error", "warning"):
             self.complaints.append(f"{kind}: {text[:300]}")
 
