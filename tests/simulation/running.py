@@ -93,6 +93,8 @@ class Running:
     def second(self) -> None:
         """What nobody wants any more is gone in time."""
         world, now = self._world, self._world.clock.now
+        if world.store.full:  # an agent that asks before it stops most of what it has gets no answer
+            return
         for engine, box, since, limit_s in list(self._stale.values()):
             machine = world.machines[engine.node]
             opened = world.opened.get(engine.node)
