@@ -10,6 +10,7 @@ from protocol.api import ErrorAnswer, ErrorBody, Problem
 
 STATUS: Mapping[str, int] = {
     "bad_request": 400,
+    "unsupported": 400,
     "unauthorized": 401,
     "forbidden": 403,
     "not_found": 404,

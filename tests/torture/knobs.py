@@ -74,8 +74,8 @@ class Knobs:
 
         time.time = bent
 
-    def boot_id(self) -> str:
-        """Which boot of the machine this is."""
+    def boot_id(self, *, own_init: bool = True) -> str:
+        """Which boot of the machine this is, whether or not its process 1 counts."""
         return self._boot.read_text()
 
     def around(self, name: str, inner: Callable[P, R]) -> Callable[P, R]:
