@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from controlplane.core.api_token import ApiToken
 from controlplane.core.cluster import Changes, Cluster
-from controlplane.core.deployment import Deployment
+from controlplane.core.deployment import RELEASES, Deployment
 from controlplane.core.history import history_entry
 from controlplane.core.node import JoinTicket, Node
 from controlplane.core.project import Project, Revision
@@ -48,6 +48,7 @@ SEEN_SLACK_S = 2.0
 K = TypeVar("K")
 V = TypeVar("V")
 
+_SETBACKS = frozenset({"failed", "rolled_back"})
 _WELL = frozenset({"running", "stopped"})
 
 
@@ -93,6 +94,7 @@ class Board:
         self._round = _Round({}, {}, {})
         self._touched: dict[tuple[str, str], int] = {}
         self._order: list[str] = []
+        self._dismissed: set[int] = set()
         self._in_order: list[Card] = []
         self.skipped()
 
@@ -141,6 +143,10 @@ class Board:
 
     def _touch(self, kind: str, name: str) -> None:
         self._touched[kind, name] = self._touched.get((kind, name), 0) + 1
+
+    def dismiss(self, number: int) -> None:
+        """Somebody has seen that this deployment went wrong. Forgotten when the Center restarts."""
+        self._dismissed.add(number)
 
     def skipped(self) -> None:
         """Commits were missed: look at everything, read the events anew."""
@@ -225,6 +231,12 @@ class Board:
         is_open = self._cluster.open_deployments
         under_way = [w for w in newest_first if w.id in is_open][:WORKS_SHOWN]
         return [*under_way, *[w for w in newest_first if w.id not in is_open][:ENDED_SHOWN]]
+
+    @property
+    def setbacks(self) -> Sequence[Work]:
+        """The last release of each project, where it failed or went back and nobody has dismissed that."""
+        last = {w.project: w for _, w in sorted(self._works.items()) if w.kind in RELEASES}
+        return [w for w in last.values() if w.state in _SETBACKS and w.id not in self._dismissed]
 
     @property
     def events(self) -> Sequence[Line]:

@@ -87,6 +87,12 @@ class Deeds:
             return await self._pages.deployment(visit, error.message, STATUS.get(error.code, 400))
         return visit.redirect(f"/deployments/{number}")
 
+    async def dismiss(self, visit: Visit) -> Response:
+        """`POST /deployments/{id}/dismiss`: that it went wrong was seen."""
+        await self.fields(visit)
+        self._dashboard.live.dismiss(self._pages.known_deployment(visit))
+        return visit.redirect("/")
+
     async def rollback(self, visit: Visit) -> Response:
         """`POST /projects/{code}/rollback`: to the revision in the form, else to the one before."""
         fields = await self.fields(visit)

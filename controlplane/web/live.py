@@ -111,6 +111,11 @@ class Live:
         self._forget(key)
         return found
 
+    def dismiss(self, deployment: int) -> None:
+        """Take it off the list of what went wrong, on every open page."""
+        self._board.dismiss(deployment)
+        self._woken.set()
+
     async def run(self) -> None:
         """Keep the board and the sheets that are looked at. Until cancelled."""
         with self._door.feed.subscribe() as subscription:

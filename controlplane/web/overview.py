@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from controlplane.web.card import Card, Row
+from controlplane.web.work import Work
 
 NODES_SHOWN = 200
 PROJECTS_SHOWN = 200
@@ -25,7 +26,7 @@ TONES: Mapping[str, str] = {
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is wrong. `kind`: center, node, project. `state`: the word on the pill."""
+    """Something that is wrong. `kind`: center, node, project, deployment. `state`: the word on the pill."""
 
     key: str
     kind: str
@@ -38,6 +39,8 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     disk: float | None = None
     """Used share in percent, when that is the trouble."""
+    deployment: int = 0
+    """The one that went wrong; people may say that they have seen it."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,15 +54,21 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     up: int
 
 
-def troubles(faults: Iterable[str], cards: Iterable[Card], rows: Iterable[Row]) -> tuple[Trouble, ...]:
-    """What is wrong: the Center itself, then nodes, then projects, each with the worst first."""
+def troubles(
+    faults: Iterable[str], cards: Iterable[Card], rows: Sequence[Row], setbacks: Iterable[Work] = ()
+) -> tuple[Trouble, ...]:
+    """What is wrong: the Center itself, then nodes, then projects, each with the worst first; then what was deployed
+    last and went wrong (`setbacks`), where the project's state does not say it already.
+    """
     center = [
         Trouble(key=f"trouble-center-{i}", kind="center", subject="Center", state="failed", tone="ba", text=text)
         for i, text in enumerate(faults)
     ]
     nodes = [t for c in cards if (t := _node_trouble(c)) is not None]
     projects = [t for r in rows if (t := _project_trouble(r)) is not None]
-    return (*center, *sorted(nodes, key=_badness), *sorted(projects, key=_badness))
+    told = {t.subject for t in projects}
+    releases = [_setback(w) for w in setbacks if w.project not in told]
+    return (*center, *sorted(nodes, key=_badness), *sorted(projects, key=_badness), *releases)
 
 
 def _project_trouble(project: Row) -> Trouble | None:
@@ -75,6 +84,18 @@ def _project_trouble(project: Row) -> Trouble | None:
         state=state,
         tone=TONES[state],
         text=project.message,
+    )
+
+
+def _setback(release: Work) -> Trouble:
+    return Trouble(
+        key=f"trouble-{release.key}",
+        kind="deployment",
+        subject=release.project,
+        state=release.state,
+        tone=TONES[release.state],
+        text=release.reason,
+        deployment=release.id,
     )
 
 

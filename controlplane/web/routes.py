@@ -208,6 +208,7 @@ def pages(dashboard: Dashboard) -> Sequence[Page]:
         Page("GET", "/deployments/{id}", admin, shown.deployment),
         Page("POST", "/deployments/{id}", admin, deeds.steer),
         Page("POST", "/deployments/{id}/undo", admin, deeds.undo),
+        Page("POST", "/deployments/{id}/dismiss", admin, deeds.dismiss),
         Page("GET", "/events", admin, shown.events),
         Page("GET", "/settings", admin, settings.show),
         Page("POST", "/settings/revoke", admin, settings.revoke),

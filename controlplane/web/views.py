@@ -29,7 +29,7 @@ def overview_pieces(board: Board, _: str) -> Pieces:
     totals = overview.totals(cards, rows)
     shown = cards[: overview.NODES_SHOWN]
     return {
-        "attention": Piece("_attention", (overview.troubles(board.faults, cards, rows), totals)),
+        "attention": Piece("_attention", (overview.troubles(board.faults, cards, rows, board.setbacks), totals)),
         "map-head": Piece("_map_head", MapHead(totals=totals, hidden=len(cards) - len(shown))),
         "map": Many("_node", "_no_nodes", {c.key: c for c in shown}),
         "projects-head": Piece("_projects_head", (totals, max(0, len(rows) - overview.PROJECTS_SHOWN))),
@@ -54,9 +54,10 @@ def project_pieces(board: Board, code: str) -> Pieces:
     found = board.project(code)
     replicas = found.replicas if found else ()
     kept = tuple(Kept(number=r.number, at=r.created_at, actor=r.actor) for r in board.revisions(code))
+    back = found is not None and any(k.number < found.revision for k in kept)
     return {
         "state": Piece("_project_state", (found.state, found.message, found.revision) if found else None),
-        "choices": Piece("_project_choices", (code, found.state, len(kept) > 1) if found else None),
+        "choices": Piece("_project_choices", (code, found.state, back) if found else None),
         "undo": Piece("_undo", board.last_undo(code)),
         "revisions": Piece("_revisions", (found.revision, kept) if found else (0, ())),
         "services": Piece("_services", found.services if found else ()),

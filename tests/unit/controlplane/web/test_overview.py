@@ -2,11 +2,15 @@
 
 import msgspec
 
+from controlplane.core.cluster import Changes
+from controlplane.core.deployment import Deployment, DeploymentState
 from controlplane.core.views import Figures, node_view, project_view
 from controlplane.web.card import Card, Row, card, row
 from controlplane.web.overview import TONES, totals, troubles
 from controlplane.web.trend import Lines
-from tests.unit.controlplane.sample_cluster import NOW, shop
+from tests.unit.controlplane.sample_cluster import NOW, WALL, shop
+from tests.unit.controlplane.web.fake_center import FakeCenter
+from tests.unit.controlplane.web.surfer import Surfer
 
 CLUSTER = shop()
 
@@ -70,3 +74,28 @@ def test_a_deployment_that_finds_no_place_is_called_to_attention() -> None:
     (found,) = troubles((), [], [project(state="deploying", unplaced=3, message="web/1 pending: 0.1 CPU short")])
     assert (found.state, found.tone, found.text) == ("pending", "wa", "web/1 pending: 0.1 CPU short")
     assert troubles((), [], [project(state="stopped", unplaced=1)]) == ()
+
+
+def test_a_release_that_went_back_stays_until_it_is_dismissed_or_superseded(center: FakeCenter) -> None:
+    def put(number: int, state: DeploymentState) -> None:
+        made = Deployment(id=number, project="shop", kind="update", revision=1, created_at=WALL, state=state)
+        center.cluster.apply(Changes(puts=[msgspec.structs.replace(made, reason=f"reason {number}")]))
+
+    def signed_in() -> Surfer:
+        made = Surfer(center)
+        made.sign_in()
+        return made
+
+    def shown(surfer: Surfer) -> str:
+        html = surfer.http.get("/").text
+        return html[html.index('id="attention"') : html.index('id="map"')]
+
+    put(7, "rolled_back")
+    surfer = signed_in()
+    assert "reason 7" in shown(surfer) and "All well" not in shown(surfer) and 'href="/deployments/7"' in shown(surfer)
+    surfer.http.post("/deployments/7/dismiss", data={"csrf": surfer.csrf("/")})
+    assert "All well" in shown(surfer)
+    put(8, "failed")
+    assert "reason 8" in shown(signed_in())
+    put(9, "succeeded")
+    assert "All well" in shown(signed_in())
