@@ -137,6 +137,12 @@ class Cluster:
         self._reaped.wait(10)
 
     @property
+    def center_pid(self) -> int:
+        """Of the Center process that was started last."""
+        assert self._center is not None
+        return self._center.pid
+
+    @property
     def center_runs(self) -> bool:
         """True while the Center process lives."""
         return self._center is not None and self._center.alive()
