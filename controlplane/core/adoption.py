@@ -7,11 +7,11 @@ decision, what they hold becomes what is desired. A node that comes back later i
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controlplane.core import assigning, claims, failover, observe, rollout, tasks
+from controlplane.core import assigning, claims, failover, observe, recovered, rollout, tasks
 from controlplane.core.action import SendFull
 from controlplane.core.claims import Copy
 from controlplane.core.cluster import Meta
@@ -31,13 +31,12 @@ from controlplane.core.command import (
 from controlplane.core.deployment import Deployment
 from controlplane.core.desired import full, leaving
 from controlplane.core.draft import Draft
-from controlplane.core.findings import Finding, findings
+from controlplane.core.findings import EPOCHS_SKIPPED, Finding, findings
 from controlplane.core.node import Node
-from controlplane.core.project import HISTORY_MAX, Project, Revision
+from controlplane.core.project import HISTORY_MAX, Project
 from controlplane.core.record import Refused
 from controlplane.core.replica import Assignment, Replica
 from protocol.messages import ContainerRef, ContainerReport, Hello
-from protocol.spec import DesiredReplica, ProjectSpec, ServiceSpec
 
 WINDOW_S = 600.0
 """So long after its start a restored Center starts, stops and moves nothing by itself."""
@@ -45,12 +44,13 @@ WINDOW_S = 600.0
 INCARNATION_MAX = 1_000_000
 """A higher one is not believed: each restore raises it by one."""
 
-EPOCHS_SKIPPED = 1000
 TASKS_SKIPPED = 1_000_000
 DEPLOYMENTS_SKIPPED = 1000
 EVENTS_SKIPPED = 10_000
 """Numbers that may have been given out since the backup was taken are not given out again: an agent would take a task
 for one it has done, and a copy for one that has ended."""
+
+RESTORED = "the Center was restored from a backup"
 
 TOLD_MAX = 200
 """Lines of the journal on single replicas."""
@@ -164,6 +164,7 @@ def come_late(draft: Draft, command: OpenSession, node: Node) -> None:
     if not 0 < command.hello.incarnation < draft.meta.incarnation or node.incarnation >= draft.meta.incarnation:
         return
     claim = claims.made(command.held, command.containers, engine_ok=command.engine_ok)
+    _let_go(draft, {node.name: claim})
     for one in findings(draft, {node.name: claim}):
         if one.action == "adopt" and _is_missed(draft, one):
             _adopt(draft, (one,))
@@ -193,12 +194,15 @@ def _end(draft: Draft, why: str) -> None:
         f"adoption ended, {why}: {counts['keep']} kept, {counts['adopt']} adopted, {counts['start']} missing, "
         f"{counts['stop']} surplus",
     )
-    _supersede(draft)
+    for task in draft.open_tasks():
+        tasks.advance(draft, task.id, "failed", RESTORED)
     _skip_epochs(draft)
+    _let_go(draft, told)
     _adopt(draft, found)
     for name, claim in sorted(told.items()):
         observe.apply_inventory(draft, name, tuple(claim.containers.values()), claim.engine_ok)
     draft.volatile = msgspec.structs.replace(draft.volatile, claims={}, retry_at=0.0)
+    _supersede(draft)
     for node in sorted(draft.all(Node), key=lambda node: node.name):
         if node.lost:
             failover.abandon(draft, node)
@@ -208,16 +212,13 @@ def _end(draft: Draft, why: str) -> None:
 
 def _supersede(draft: Draft) -> None:
     """What was under way when the backup was taken has long gone on, or not: nobody knows. It is asked for anew."""
-    why = "the Center was restored from a backup"
-    for task in draft.open_tasks():
-        tasks.advance(draft, task.id, "failed", why)
     for deployment in draft.open_deployments():
         project = draft.get(Project, deployment.project)
         if project is not None and project.queue:
             draft.put(msgspec.structs.replace(project, queue=()))
         current = draft.get(Deployment, deployment.id)
         if current is not None:
-            rollout.finish(draft, current, "superseded", why)
+            rollout.finish(draft, current, "superseded", RESTORED)
 
 
 def _skip_epochs(draft: Draft) -> None:
@@ -225,9 +226,22 @@ def _skip_epochs(draft: Draft) -> None:
         draft.put(msgspec.structs.replace(replica, epoch=replica.epoch + EPOCHS_SKIPPED))
 
 
+def _let_go(draft: Draft, told: Mapping[str, claims.Claim]) -> None:
+    """A copy that waited for another one when the backup was taken, and that its agent was told to run since."""
+    for node, claim in told.items():
+        for want in claim.held:
+            replica = draft.replica(want.id)
+            wanted = replica.wanted if replica is not None else None
+            if replica is None or wanted is None or not wanted.hold:
+                continue
+            if (wanted.node, wanted.epoch) == (node, want.epoch):
+                free = msgspec.structs.replace(wanted, hold=False, awaits=False)
+                draft.put(msgspec.structs.replace(replica, wanted=free))
+
+
 def _adopt(draft: Draft, found: Iterable[Finding]) -> None:
     found = tuple(found)
-    _take_revisions(draft, found)
+    recovered.take_revisions(draft, found)
     for count, one in enumerate(one for one in found if one.action not in ("keep", "wait")):
         if count < TOLD_MAX:
             _say(draft, one)
@@ -277,6 +291,8 @@ def _take(draft: Draft, one: Finding) -> None:
         outgoing=_assignment(draft, rest[0]) if rest else None,
         remap=True,  # its ports may be others than the file says, since a failover that nobody remembers
         since=draft.now.wall,
+        moves=old.moves if old is not None else 0,
+        moved_at=old.moved_at if old is not None else 0.0,
     )
     draft.put(made)
     _note_place(draft, wanted)
@@ -312,53 +328,6 @@ def _note_place(draft: Draft, copy: Copy) -> None:
     if copy.want.spec.local_data:
         nodes = {**nodes, f"{copy.want.service}/{copy.want.replica}": copy.node}
     draft.put(msgspec.structs.replace(project, history=history, data_nodes=nodes))
-
-
-def _take_revisions(draft: Draft, found: tuple[Finding, ...]) -> None:
-    """Revisions that the backup does not know, as far as copies show them; a service without a copy is as before."""
-    wants: dict[tuple[str, int], dict[str, DesiredReplica]] = {}
-    for want in (copy.want for one in found for copy in one.copies):
-        wants.setdefault((want.project, want.revision), {})[want.service] = want
-    for (code, number), services in sorted(wants.items()):
-        if draft.revision(code, number) is None:
-            draft.put(_revision(draft, code, number, services, found))
-        project = draft.get(Project, code)
-        if project is None:
-            project = Project(code=code, revision=0, last_revision=0, created_at=draft.now.wall)
-        if number > project.revision:
-            project = msgspec.structs.replace(project, revision=number, good=number, failed="")
-        last = max(project.last_revision, number)
-        draft.put(msgspec.structs.replace(project, last_revision=last))
-
-
-def _revision(
-    draft: Draft, code: str, number: int, services: dict[str, DesiredReplica], found: tuple[Finding, ...]
-) -> Revision:
-    specs = {name: want.spec for name, want in services.items()}
-    pins = {name: want.image for name, want in services.items()}
-    project = draft.get(Project, code)
-    before = draft.revision(code, project.revision) if project is not None else None
-    if before is not None:
-        for name in {one.id.service for one in found if one.id.project == code and one.action in ("keep", "wait")}:
-            spec = before.spec.services.get(name)
-            if spec is not None and name not in specs:
-                specs[name] = spec
-                pins[name] = before.pins.get(name, spec.image)
-    whole = ProjectSpec(
-        code=code,
-        services=dict(sorted(specs.items())),
-        volumes=_volumes(specs.values()),
-        networks=tuple(sorted({name for s in specs.values() for name in s.networks})) or ("default",),
-        strategy=before.spec.strategy if before is not None else None,
-    )
-    # No fingerprint: the next file is a new revision, and what it does not change is left as it is.
-    return Revision(
-        project=code, number=number, spec=whole, fingerprint="", pins=pins, created_at=draft.now.wall, actor="adoption"
-    )
-
-
-def _volumes(specs: Iterable[ServiceSpec]) -> tuple[str, ...]:
-    return tuple(sorted({m.source for s in specs for m in s.mounts if m.kind == "volume" and m.source}))
 
 
 def _tell(draft: Draft, node: Node) -> None:

@@ -25,6 +25,9 @@ from controlplane.core.replica import Replica, ref
 from protocol.names import ReplicaId
 from protocol.spec import DesiredReplica, ServiceSpec, container_spec
 
+EPOCHS_SKIPPED = 1000
+"""Epochs that may have been given out since the backup was taken: `adoption` goes on above them."""
+
 Action = Literal["keep", "adopt", "wait", "start", "forget", "stop"]
 
 
@@ -73,7 +76,9 @@ def fits(draft: Draft, want: DesiredReplica) -> bool:
 def _look(
     draft: Draft, replica: Replica | None, key: ReplicaId, held: list[Copy], claims: Mapping[str, Claim]
 ) -> Finding:
-    newer = [c for c in held if (replica is None or c.want.epoch > replica.epoch) and fits(draft, c.want)]
+    # Of a replica that was forgotten before the backup only a node that lost its own memory, too, tells still.
+    above = replica.epoch if replica is not None else draft.meta.epoch_floor - EPOCHS_SKIPPED
+    newer = [c for c in held if c.want.epoch > above and fits(draft, c.want)]
     backup = _known(replica)
     if newer:
         others = (c for c in held if c is not newer[0] and c.runs and fits(draft, c.want))

@@ -166,7 +166,7 @@ def _at_center(world: "World", fault: Fault, chance: random.Random) -> Mend | No
             store.broken = True
             return lambda: setattr(store, "broken", False)
         case "old_backup":
-            world.bring_old_backup(min(fault.lasts_s, 22.0))
+            world.backups.bring_old(min(fault.lasts_s, 22.0))
         case _:
             raise AssertionError(f"{fault.kind} is not a fault of the Center")
     return None

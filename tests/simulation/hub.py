@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from controlplane.core import adoption
 from controlplane.core.command import Opened, OpenSession
 from controlplane.core.fact import Fact, Listed, Reported, SessionClosed, StopAsked, Synced, TaskReported
 from controlplane.core.node import Former
@@ -152,7 +153,12 @@ class Caller:
                 raise Closed(1002, "Hello is due")
             self._hello, self._nonce = message, self._office.nonce()
             claim = center_claim(cluster.meta.cluster, message.agent_id, message.nonce, self._nonce)
-            challenge = Challenge(cluster=cluster.meta.cluster, nonce=self._nonce, signature=signature("center", claim))
+            challenge = Challenge(
+                cluster=cluster.meta.cluster,
+                nonce=self._nonce,
+                signature=signature("center", claim),
+                recall=adoption.recalls(cluster.meta, message),
+            )
             self.connection.send(self.end, encode(challenge))
         elif self._owner is None:
             if not isinstance(message, Proof):
@@ -180,6 +186,7 @@ class Caller:
             hello=hello,
             containers=stock.containers,
             engine_ok=stock.engine_ok,
+            held=stock.held,
         )
         self._office.ask(command, lambda answer: self._answered(hello, stock, answer))
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.controller.loop import INBOX_MAX
 from controlplane.core import guard, rollout
+from controlplane.core.action import CloseSession
 from controlplane.core.center import Outcome
 from controlplane.core.cluster import KEYS, UNSTORED, Changes, Cluster, Meta
-from controlplane.core.command import Command, OpenSession
+from controlplane.core.command import Command, EndAdoption, OpenSession
 from controlplane.core.deployment import ENDED, Deployment
 from controlplane.core.fact import Fact, Listed, Reported, StopAsked, Synced, TaskReported
 from controlplane.core.node import Node
@@ -60,6 +61,9 @@ class Safety:
     def decided(self, cluster: Cluster, event: Fact | Command, outcome: Outcome) -> None:
         """Before the commit. `cluster`: what it was decided on."""
         self._events[id(outcome.changes)] = (outcome, event, self._world.clock.now)
+        if cluster.meta.adopting and not isinstance(event, EndAdoption):
+            said = [a for a in outcome.actions if not isinstance(a, CloseSession)]
+            assert not said, f"S17: a Center that adopts says {said}"
         if isinstance(event, _SESSION_FACTS):
             node = cluster.nodes.get(event.node)
             current = node is not None and node.session_epoch == event.session_epoch

@@ -92,6 +92,9 @@ class Liveness:
         center = world.center
         if center is None or center.process.stopped or world.safety.forgiving:
             return
+        if center.cluster.meta.adopting:
+            world.disturbed_at = world.clock.now
+            return
         cluster, now = center.cluster, world.clock.now
         hold = cluster.volatile.watch.hold
         if hold is not None and any(n.state == "online" for n in cluster.nodes.values()):

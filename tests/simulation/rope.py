@@ -212,7 +212,7 @@ class Rope:
             return
         self._send(Proof(signature=signature(identity.key, handshake.agent_claim(*claim))))
         self._proved = True
-        self._agent.post(SessionOpened(session=self.session))
+        self._agent.post(SessionOpened(session=self.session, recall=message.recall))
 
     def _beat(self, session: int) -> None:
         if session != self.session or not self.welcomed:

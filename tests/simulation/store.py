@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.core import adoption
 from controlplane.core.cluster import KEYS, UNSTORED, Changes, Meta
 from controlplane.core.record import Record
 from controlplane.store.store import StoreBroken, StoreFull
@@ -57,7 +58,7 @@ class SimulatedStore:
     def raise_incarnation(self) -> None:
         """`rope center --restored`."""
         meta = next(row for row in self.rows.values() if isinstance(row, Meta))
-        self._write((Changes(puts=[msgspec.structs.replace(meta, incarnation=meta.incarnation + 1)]),))
+        self._write((Changes(puts=[adoption.begun(meta)]),))
 
     def load(self) -> tuple[Meta, list[Record]]:
         """Everything, read back from its encoding."""

@@ -8,12 +8,13 @@ from collections import deque
 from typing import Any
 
 from controlplane.core.center import Outcome
-from controlplane.core.cluster import Changes, Cluster, Meta
+from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.command import Command, CreateTicket, Register
 from controlplane.core.fact import Fact
 from controlplane.core.record import Record, Refused
 from nodeagent.core.steps import ReplicaStep, Step
 from tests.simulation import drills, faults
+from tests.simulation.backups import Backups
 from tests.simulation.center import LIMIT_S, Center, CenterClock
 from tests.simulation.clock import WALL, Clock
 from tests.simulation.engine import Box, Engine, Watchers
@@ -36,8 +37,6 @@ PROGRESS_S = 40.0
 """A deployment that moved within so many seconds goes on."""
 SETTLE_S = 20.0
 """What a deployment that has ended leaves to be stopped is gone after so long."""
-BACKUP_AGE = 30
-"""Revisions that a backup must be behind every agent: the Center on it goes on counting before it is stopped."""
 
 
 class World:
@@ -63,7 +62,7 @@ class World:
         self._generation = 0
         self.chance = random.Random(f"world {scenario.seed}")
         self.store = SimulatedStore(random.Random(f"store {scenario.seed}"), CLUSTER)
-        self._backups: deque[dict[Any, Record]] = deque(maxlen=8)
+        self.backups = Backups(self)
         self.clocks = CenterClock(self.clock)
         self.center: Center | None = None
         self.last_center: Center | None = None
@@ -191,7 +190,7 @@ class World:
         if self.operators.caring and int(self.clock.now) % 8 == 0:
             self.operators.care()
         if int(self.clock.now) % 60 == 7:
-            self._backups.append(dict(self.store.rows))
+            self.backups.keep()
             for machine in self.machines.values():
                 machine.remember_disk()
         self.clock.after(1.0, self._second)
@@ -316,41 +315,6 @@ class World:
     def _center_broke(self) -> None:
         self.kill_center()
         self.clock.after(2.0, self.start_center)
-
-    def bring_old_backup(self, seconds: float) -> None:
-        """Somebody starts the Center on yesterday's data, and notices after a while."""
-        backup = self._backup_that_all_refuse()
-        if self.center is None or self.center.process.stopped or backup is None or self.safety.forgiving:
-            return
-        self.kill_center()
-        true = dict(self.store.rows)
-        self.store.rows = dict(backup)
-        self.safety.forgiving = True
-        self.tell("center", "starts on an old backup")
-        self.clock.after(1.0, self._start_old)
-        self.clock.after(1.0 + seconds, self._bring_back, true)
-
-    def _backup_that_all_refuse(self) -> dict[Any, Record] | None:
-        """The newest backup that every agent knows to be old; others are no fault the product can tell."""
-        known = [m.disk.memory.desired for m in self.machines.values() if not m.removed]
-        lowest = min((d.revision if d is not None else 0 for d in known), default=0)
-        backup: dict[Any, Record]
-        for backup in reversed(self._backups):
-            if any(isinstance(row, Meta) and row.revision + BACKUP_AGE < lowest for row in backup.values()):
-                return backup
-        return None
-
-    def _start_old(self) -> None:
-        self.operators.asleep = True
-        self.start_center()
-
-    def _bring_back(self, rows: dict[Any, Record]) -> None:
-        self.kill_center()
-        self.store.rows = rows
-        self.store.raise_incarnation()
-        self.safety.forgiving = False
-        self.operators.asleep = False
-        self.start_center()
 
     def _session_opened(self, node: str) -> None:
         self.opened[node] = self.heard[node] = self.clock.now
