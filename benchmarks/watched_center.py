@@ -1,15 +1,19 @@
 """The Center, with a finer look at its event loop: `ropeteam_loop_lag_seconds` is the longest block since it was last
-asked for, without the time for which the machine gave its thread to others.
+asked for, without the time for which the machine gave its thread to others. Its rings of figures over time lie in
+memory: they are written each 10 s whatever comes, which is no cost of a heartbeat (`docs/history.md`).
 
 Run by `center` as `python -m benchmarks.watched_center …` in the place of `python -m controlplane …`.
 """
 
 import asyncio
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from controlplane import app
 from controlplane.__main__ import main
+from controlplane.store.rings import Rings
 from controlplane.web.health import Pulse
 
 PERIOD_S = 0.01
@@ -41,4 +45,6 @@ class FinePulse(Pulse):
 
 if __name__ == "__main__":
     app.Pulse = FinePulse  # type: ignore[attr-defined]  # a finer look at the loop takes its place
-    sys.exit(main(sys.argv[1:]))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        app.Rings = lambda _: Rings(Path(memory))  # type: ignore[misc, assignment, attr-defined]  # its file lies there
+        sys.exit(main(sys.argv[1:]))

@@ -86,6 +86,7 @@ def test_the_first_start_prints_the_token_once_and_sigterm_ends_it_well(tmp_path
         "center.db": "0o600",
         "center.lock": "0o600",
         "identity.key": "0o600",
+        "rings.db": "0o600",
         "tails.db": "0o600",
     }
     with center(data) as second:
