@@ -15,10 +15,10 @@ IMAGE ?= ropeteam
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Levels in the order in which a failure is cheapest to see; `make test` is one run over all that are there.
-LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture browser docker))
+LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture soak browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate simulate-long torture torture-docker references fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker soak references fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ torture: $(TOOLS) ## kill, stop and fill real processes while people work (MINUT
 
 torture-docker: $(TOOLS) ## power losses, cuts, kills on four hosts with real Docker Engines (MINUTES=20; needs root)
 	nice -n 10 $(PYTHON) -m tests.torture.real --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+soak: $(TOOLS) ## 50 simulated agents, with root 3 real hosts, faults: memory, database (MINUTES=30; SEED=n)
+	nice -n 5 $(PYTHON) -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 references: $(TOOLS) ## write docs/cli.md and docs/configuration.md anew, from commands and settings
 	$(PYTHON) -m tests.references

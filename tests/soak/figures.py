@@ -7,12 +7,12 @@ import msgspec
 
 MIB = 2**20
 
-RSS_MIB = 250.0
+RSS_MIB = 160.0
 """Of a Center with some 50 nodes, at any time."""
 WARM_SHARE = 0.4
 """The first part of a run, in which caches, pools and the ring of the last hour fill; not part of the slope."""
 SLOPE_MIB_PER_MIN = 0.5
-SLOPE_SHORT_MIB = 12.0
+SLOPE_SHORT_MIB = 6.0
 """So much more the whole rest of a run may grow: what is kept at all (deployments, tasks, samples) is kept once."""
 
 DATABASE_MIB = 8.0
