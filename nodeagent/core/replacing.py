@@ -14,7 +14,7 @@ ONLINE_S = 60.0
 """How long the new agent has to open a session with the Center."""
 
 RESTARTS_MAX = 2
-"""An agent that Docker has started again so often ended each time: it need not be waited for."""
+"""An agent that has ended although Docker started it again so often need not be waited for."""
 
 FORMER = "-former"
 NEXT = "-next"
@@ -162,7 +162,7 @@ def _forth(seen: Seen) -> Deed:
         return Decide(verdict="done")
     if old is None:
         return Wait() if seen.waited_s < ONLINE_S else End()  # there is no way back
-    if new.status in ("exited", "dead") or new.restarts >= RESTARTS_MAX:
+    if new.status in ("exited", "dead") or (new.restarts >= RESTARTS_MAX and new.status != "running"):
         return Decide(verdict="failed", reason=f"the new agent ended with code {new.exit_code}")
     if seen.waited_s >= ONLINE_S:
         return Decide(
