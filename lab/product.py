@@ -25,7 +25,7 @@ from lab.host import Host
 REPOSITORY = Path(__file__).parent.parent
 CACHE = REPOSITORY / "build" / "lab"
 BASE = "rope-lab/base:1"
-PACKAGES = "python3,python3-venv,ca-certificates"
+PACKAGES = "python3,python3-venv,ca-certificates,systemd-sysv"
 PRODUCT = ("protocol", "composefile", "controlplane", "nodeagent", "ropeteam", "static", "templates")
 MAKES = (
     "pyproject.toml",
@@ -69,16 +69,32 @@ def product_images(builder: Host, name: str = "ropeteam", version: str = "lab") 
     return ProductImages(**references, archive=archive)
 
 
+def bare_system(builder: Host, wheels: Path) -> str:
+    """The base on `builder`, with systemd, and what it takes to install Ropeteam there in the new folder `wheels`; gives
+    its reference. Raises LabError.
+    """
+    with _alone():
+        _import(builder.engine, _base())
+        _run(builder, ["sh", "scripts/wheelhouse.sh", BASE])
+        shutil.copytree(REPOSITORY / "build" / "wheelhouse", wheels)
+    return BASE
+
+
 def _build(builder: Host, base: Path, name: str, version: str) -> None:
     """As an operator does it, but for the base."""
     _import(builder.engine, base)
     argv = ["make", "--no-print-directory", "image", f"BASE={BASE}", f"IMAGE={name}", f"VERSION={version}"]
+    _run(builder, argv)
+
+
+def _run(builder: Host, argv: list[str]) -> None:
+    """Run a tool of this source tree with the engine of `builder`."""
     environment = builder.environment({"DOCKER_BUILDKIT": "0", "REVISION": "lab"})
     done = subprocess.run(
         argv, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=BUILD_S, check=False
     )
     if done.returncode != 0:
-        raise LabError(f"make image failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        raise LabError(f"{' '.join(argv)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
 
 
 def _base() -> Path:
