@@ -43,6 +43,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     messages: dict[str, str] = {}
     words: dict[str, str] = {}
     sentences: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    """As `sentences`: what is wrong with a Compose file, and how to mend it."""
 
 
 class _Pattern(NamedTuple):
@@ -61,8 +63,11 @@ class Language:
         self._messages = catalogue.messages
         self._words = catalogue.words
         self._patterns = [_pattern(source, target) for source, target in catalogue.sentences.items()]
+        self._problems = [_pattern(source, target) for source, target in catalogue.problems.items()]
         self.sentence = lru_cache(REMEMBERED)(self._sentence)
         """What the core says, as far as a pattern fits. Argument: the English text."""
+        self.problem = lru_cache(REMEMBERED)(self._problem)
+        """What the reader of Compose files says, or else the core, in the same way."""
 
     def message(self, text: str) -> str:
         """A text of a template; itself when the catalogue has none."""
@@ -77,24 +82,28 @@ class Language:
         return self._words.get(word) or word.replace("_", " ").capitalize()
 
     def _sentence(self, text: str) -> str:
-        return self._told(text, 0) if self._patterns and len(text) <= SENTENCE_MAX else text
+        return self._told(self._patterns, text, 0) if self._patterns and len(text) <= SENTENCE_MAX else text
 
-    def _told(self, text: str, depth: int) -> str:
-        for pattern in self._patterns:
+    def _problem(self, text: str) -> str:
+        told = self._told(self._problems, text, 0) if self._problems and len(text) <= SENTENCE_MAX else text
+        return told if told != text else self.sentence(text)
+
+    def _told(self, patterns: Sequence[_Pattern], text: str, depth: int) -> str:
+        for pattern in patterns:
             found = pattern.expression.fullmatch(text)
             if found is not None:
-                holes = {k: self._filled(v, pattern.kinds[k], depth) for k, v in found.groupdict().items()}
+                holes = {k: self._filled(patterns, v, pattern.kinds[k], depth) for k, v in found.groupdict().items()}
                 return pattern.target.format_map(holes)
         if depth < _DEEP and "; " in text:
-            return "；".join(self._told(part, depth + 1) for part in text.split("; "))
+            return "；".join(self._told(patterns, part, depth + 1) for part in text.split("; "))
         return text
 
-    def _filled(self, text: str, kind: str, depth: int) -> str:
+    def _filled(self, patterns: Sequence[_Pattern], text: str, kind: str, depth: int) -> str:
         match kind:
             case "word":
                 return self._words.get(text, text)
             case "sentence" if depth < _DEEP:
-                return self._told(text, depth + 1)
+                return self._told(patterns, text, depth + 1)
             case _:
                 return text
 

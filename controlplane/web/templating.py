@@ -36,6 +36,7 @@ def environment(language: Language, asset: Callable[[str], str], own_url: str) -
     made.filters.update(
         word=language.word,
         sentence=language.sentence,
+        problem=language.problem,
         moment=moment,
         took=took,
         mib=mib,

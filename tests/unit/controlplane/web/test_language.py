@@ -12,7 +12,10 @@ import jinja2
 import msgspec
 import pytest
 
+import composefile
 import controlplane.core
+from composefile.errors import ComposeError
+from composefile.read import read
 from controlplane.core.deployment import DeploymentKind, DeploymentState, StepKind, StepState
 from controlplane.core.node import NodeState
 from controlplane.core.project import ProjectState
@@ -97,7 +100,7 @@ def test_translations_keep_their_holes(code: str) -> None:
     for source, target in catalogue(code).messages.items():
         assert set(re.findall(r"%\((\w+)\)s", source)) == set(re.findall(r"%\((\w+)\)s", target)), source
         target % dict.fromkeys(re.findall(r"%\((\w+)\)s", target), 1)
-    for source, target in catalogue(code).sentences.items():
+    for source, target in (catalogue(code).sentences | catalogue(code).problems).items():
         assert sorted(HOLE.findall(source)) == sorted(HOLE.findall(target)), source
 
 
@@ -141,6 +144,64 @@ def test_every_event_of_the_core_can_be_told(code: str) -> None:
 def test_what_the_core_says_in_chinese(english: str, chinese: str) -> None:
     assert languages()["zh"].sentence(english) == chinese
     assert languages()["en"].sentence(english) == english
+
+
+_NAMES = "choosing dotenv envfiles extending filling loading merging printing resolving sources variables"
+BY_ROPE = frozenset(f"{name}.py" for name in _NAMES.split(" "))
+"""Modules of `composefile` that only the command line uses, which speaks English."""
+
+
+def said_of_files() -> dict[str, str]:
+    """What the reader of Compose files says, with `abc` in each hole -> where. As far as it is written out there."""
+    found = {}
+    for path in sorted(Path(next(iter(composefile.__path__))).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())) if path.name not in BY_ROPE else ():
+            match node:
+                case ast.Call(func=ast.Attribute(attr="fault" | "error" | "warn"), args=args):
+                    pass
+                case ast.Call(func=ast.Name(id="permission" | "ignored" | "refused" | "not_yet"), args=args):
+                    pass
+                case _:
+                    continue
+            samples = (_sample(a) for a in args if isinstance(a, ast.Constant | ast.JoinedStr))
+            found.update({text: f"{path.name}:{node.lineno}" for text in samples if text and " " in text})
+    return found
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_all_that_can_be_wrong_with_a_file_can_be_told(code: str) -> None:
+    language, said = languages()[code], said_of_files()
+    assert len(said) > 200
+    assert {where: text for text, where in said.items() if language.problem(text) == text} == {}
+
+
+BROKEN = """services:
+  web:
+    imagee: x
+    privileged: true
+    ports: ["99999", "x"]
+    environment: {A: [1]}
+    depends_on: [db]
+    deploy: {replicas: many}
+    healthcheck: {interval: 5}
+    volumes: ["./here:/there", "data:/data"]
+    build: .
+    container_name: web
+    gpus: all
+    user: "$"
+"""
+
+
+def test_what_is_wrong_with_a_file_in_chinese() -> None:
+    zh, en = languages()["zh"], languages()["en"]
+    with pytest.raises(ComposeError) as found:
+        read(BROKEN, project="shop", file="compose.yaml")
+    problems = (*found.value.problems, *found.value.warnings)
+    assert len(problems) >= 12
+    left = [p.message for p in problems if not CHINESE.search(zh.problem(p.message))]
+    assert left == []
+    assert [en.problem(p.message) for p in problems] == [p.message for p in problems]
+    assert zh.problem("node-1 is offline") == "node-1 失联", "what the core refuses is told there, too"
 
 
 @pytest.mark.parametrize("text", ["", "something quite new", "x" * (SENTENCE_MAX + 1), "a;b", "{node}", "%(n)s"])
