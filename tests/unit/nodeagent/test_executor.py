@@ -10,7 +10,7 @@ from nodeagent import executor
 from nodeagent.core.container import FaultKind, PullProgress
 from nodeagent.core.events import Event, PullMoved, StepDone, StepFailed
 from nodeagent.core.replica import next_step
-from nodeagent.core.steps import Create, Pull, Remove, Resolve, Restart, Start, Step, Stop
+from nodeagent.core.steps import Create, Pull, Remove, Replace, Resolve, Restart, Start, Step, Stop
 from nodeagent.executor import Executor
 from protocol.spec import DesiredReplica, Mount, PortLease
 from tests.fakes.docker import FakeDocker
@@ -146,6 +146,14 @@ async def test_resolve_answers_the_pinned_reference() -> None:
     pinned = bench.engine.publish("r.example/x:1")
     done = await bench.do(Resolve(task="t", image="r.example/x:1"))
     assert isinstance(done, StepDone) and done.result == pinned
+
+
+async def test_an_agent_that_cannot_replace_itself_says_so() -> None:
+    failed = await Bench().do(Replace(task="t", image="agent:2"))
+    assert isinstance(failed, StepFailed) and (failed.kind, failed.text) == (
+        "refused",
+        "this agent cannot replace itself",
+    )
 
 
 async def test_a_bug_in_one_step_does_not_end_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
