@@ -18,7 +18,7 @@ REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LEVELS := $(wildcard $(addprefix tests/,unit contract loopback simulation fuzz torture soak browser docker))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test unit simulate simulate-long torture torture-docker soak references fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock
+.PHONY: help setup check test unit simulate simulate-long torture torture-docker soak references fuzz loopback docker browser bench bench-peers demo demo-failover demo-return demo-down image fmt lock screenshots
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ image: ## images of agent, Center and command line: IMAGE:VERSION, â€¦-center, â
 	    --tag $(IMAGE):$(VERSION)$${part#*:} . >/dev/null || exit 1; \
 	  echo "$(IMAGE):$(VERSION)$${part#*:}"; \
 	done
+
+screenshots: $(TOOLS) ## pictures of every page of the dashboard into docs/screenshots, about 4 minutes (needs Chromium)
+	$(PYTHON) -m tests.browser.gallery
 
 fmt: $(TOOLS) ## format and fix what can be fixed
 	$(PYTHON) -m ruff format .

@@ -44,6 +44,7 @@ class Member:
     def __init__(self, name: str, agent: Agent, cpu: float) -> None:
         self.name = name
         self.cpu = cpu
+        self.memory_mb = 8192.0
         self.verdict: Verdict = healthy
         self._agent = agent
         self._rope: Rope | None = None
@@ -125,12 +126,19 @@ class Member:
             agent_id=self._agent.agent_id,
             seq=number,
             cpu_usage=max(0.0, self.cpu + wave),
-            mem_free_mb=8192 - 60 * self.cpu,
+            mem_free_mb=self.memory_mb * (1 - self.cpu / 137),
+            mem_total_mb=self.memory_mb,
             disk_free_gb=60.0,
             disk_total_gb=100.0,
             containers=tuple(
                 ContainerBeat(
-                    project_code=w.project, service=w.service, replica=w.replica, epoch=w.epoch, status="running"
+                    project_code=w.project,
+                    service=w.service,
+                    replica=w.replica,
+                    epoch=w.epoch,
+                    status="running",
+                    cpu_usage=2.0 + 3 * (w.replica % 3) + wave / 8,
+                    mem_mb=90.0 + 40 * (len(w.service) % 5) + wave,
                 )
                 for w in self._wanted.values()
             ),

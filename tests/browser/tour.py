@@ -27,7 +27,7 @@ def planned(text: str, shown: str) -> Visit:
 
     async def visit(page: Page, url: str) -> None:
         await at("/new")(page, url)
-        await page.fill("[name=code]", "billing")
+        await page.fill("[name=code]", "crm")
         await page.fill("#compose", text)
         await page.click("button[value=plan]")
         await expect(page.locator(shown).first).to_be_visible()
