@@ -70,8 +70,8 @@ def product_images(builder: Host, name: str = "ropeteam", version: str = "lab") 
 
 
 def bare_system(builder: Host, wheels: Path) -> str:
-    """The base on `builder`, with systemd, and what it takes to install Ropeteam there in the new folder `wheels`; gives
-    its reference. Raises LabError.
+    """The base on `builder`, with systemd; gives its reference. What it takes to install Ropeteam there is put into the
+    new folder `wheels`. Raises LabError.
     """
     with _alone():
         _import(builder.engine, _base())
