@@ -51,6 +51,8 @@ EVENTS_SKIPPED = 10_000
 for one it has done, and a copy for one that has ended."""
 
 RESTORED = "the Center was restored from a backup"
+ADOPTING = "the Center was restored and adopts what runs: nothing is changed before rope adoption --confirm"
+"""What pages say meanwhile."""
 
 TOLD_MAX = 200
 """Lines of the journal on single replicas."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from controlplane.core.adoption import ADOPTING
 from controlplane.core.api_token import ApiToken
 from controlplane.core.cluster import Changes, Cluster
 from controlplane.core.deployment import RELEASES, Deployment
@@ -333,8 +334,9 @@ class Board:
 
     @property
     def faults(self) -> Sequence[str]:
-        """Why the Center cannot do its work."""
-        return self._door.faults()
+        """Why the Center cannot do its work, or does not for now."""
+        adopting = [ADOPTING] if self._cluster.meta.adopting else []
+        return [*adopting, *self._door.faults()]
 
     # -- looking ----------------------------------------------------------------------------------------------------
 

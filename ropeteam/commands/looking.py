@@ -1,10 +1,15 @@
 """Commands that only look: status, projects, replicas, events."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ropeteam.fault import Exit
 from ropeteam.output import Format, note, print_json, print_json_line, print_lines, print_table
 from ropeteam.session import client, reads, talks
+
+if TYPE_CHECKING:
+    from ropeteam.client import Client
 
 
 @click.command()
@@ -19,7 +24,7 @@ def status(context: click.Context, check: bool, form: Format) -> None:
 
     center = client(context)
     nodes, projects = center.get("nodes", list[NodeView]), center.get("projects", list[ProjectView])
-    troubles = wrong(nodes, projects)
+    troubles = [*_adopting(center), *wrong(nodes, projects)]
     match form:
         case "json":
             print_json({"nodes": nodes, "projects": projects, "wrong": troubles})
@@ -29,6 +34,22 @@ def status(context: click.Context, check: bool, form: Format) -> None:
             print_lines([*(troubles or ["nothing is wrong"]), counted("nodes", nodes), counted("projects", projects)])
     if check and troubles:
         context.exit(Exit.ERROR)
+
+
+def _adopting(center: "Client") -> list[str]:
+    from protocol.adoption import AdoptionView
+    from ropeteam.client import Refusal
+
+    try:
+        found = center.get("adoption", AdoptionView)
+    except Refusal as refusal:
+        if refusal.status == 404:  # a Center of a former version
+            return []
+        raise
+    if found.state == "none":
+        return []
+    told = f"{len(found.differences)} differences, {len(found.away)} nodes not back"
+    return [f"the Center was restored and adopts what runs, nothing is changed: {told}; see rope adoption"]
 
 
 @click.command()

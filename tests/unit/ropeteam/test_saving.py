@@ -98,3 +98,12 @@ def test_nothing_to_adopt_is_said(rope: Rope, api: FakeApi) -> None:
     api.on("GET adoption", AdoptionView(state="none", incarnation=1))
     ran = rope("adoption")
     assert ran.code == 0 and ran.out == "" and "Nothing is being adopted" in ran.err
+
+
+def test_status_says_first_that_the_center_adopts(rope: Rope, api: FakeApi) -> None:
+    api.on("GET nodes", [])
+    api.on("GET projects", [])
+    assert rope("status").out.startswith("nothing is wrong"), "as of a Center that does not know the question"
+    api.on("GET adoption", adopting(ADOPTED))
+    ran = rope("status", "--check")
+    assert ran.code == 1 and ran.out.startswith("the Center was restored and adopts what runs")

@@ -5,6 +5,7 @@ import msgspec
 from controlplane.core.command import EndAdoption, NoteBackup
 from controlplane.store.store import StoreFull
 from tests.unit.controlplane.web.fake_center import FakeCenter
+from tests.unit.controlplane.web.surfer import Surfer
 
 
 def test_a_backup_is_a_file_that_is_closed_and_noted(center: FakeCenter) -> None:
@@ -48,3 +49,10 @@ def test_what_is_adopted_is_shown_and_confirmed(center: FakeCenter) -> None:
     assert {d["action"] for d in shown["differences"]} <= {"wait"}
     assert center.client().post("/api/v1/adoption/confirm").status_code == 200
     assert center.asked == [EndAdoption(actor="admin")]
+
+
+def test_pages_say_that_nothing_is_changed_meanwhile(center: FakeCenter) -> None:
+    center.cluster.meta = msgspec.structs.replace(center.cluster.meta, adopting=True)
+    surfer = Surfer(center)
+    surfer.sign_in()
+    assert "adopts what runs" in surfer.http.get("/").text
