@@ -32,6 +32,7 @@ WAIT_S = 25.0
 
 _NAME = re.compile(r"ropeteam-\d{8}T\d{6}Z\.tar\.gz")
 _DOWNLOAD = ".download"
+_UNFINISHED = re.compile(r"\.(\.download|ropeteam-\d{8}T\d{6}Z\.tar\.gz)\.[0-9a-f]{8}\.(db|new)")
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Copies:
 
     async def run(self) -> None:
         """Make the scheduled copies until cancelled."""
+        await asyncio.to_thread(self._sweep)
         if not self._plan.every_s:
             return
         due_at = self._first_due()
@@ -133,6 +135,13 @@ class Copies:
         if not self.folder.is_dir():
             return []
         return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+    def _sweep(self) -> None:
+        """Remove what a Center left that was killed while it made a backup."""
+        for folder in {self._data, self.folder}:
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name == _DOWNLOAD or _UNFINISHED.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def _forget(self) -> None:
         for path in self._made()[: -self._plan.keep]:

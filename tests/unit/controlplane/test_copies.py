@@ -122,3 +122,16 @@ async def test_a_download_is_read_and_leaves_nothing(tmp_path: Path, monkeypatch
     with file:
         assert (file.read(), manifest) == (b"a backup", MANIFEST)
     assert os.listdir(tmp_path) == []
+
+
+async def test_what_a_killed_center_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "ropeteam-20231114T221320Z.tar.gz"
+    ours = [".download", "..download.0123abcd.db", f"backups/.{name}.0123abcd.new", f"backups/.{name}.0123abcd.db"]
+    kept = ["center.db", ".hidden", f"backups/{name}", "backups/.ropeteam.db"]
+    (tmp_path / "backups").mkdir()
+    for path in (*ours, *kept):
+        (tmp_path / path).touch()
+    await Bench(tmp_path, monkeypatch, every_s=0.0).run(1.0)
+    assert {path for path in (*ours, *kept) if (tmp_path / path).exists()} == set(kept)
