@@ -47,7 +47,7 @@ class Churn:
             return
         if now >= self._mark_at:
             self._mark_at = now + MARK_S * self._chance.uniform(0.5, 1.5)
-            yield self._report(0, f"mark {wall:.3f}")
+            yield self._report(0, f"the health check answered 503, mark {wall:.3f}")
         while self._due_at <= now:
             self._due_at += 1 / self._per_s
             self._told += 1

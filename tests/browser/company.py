@@ -87,6 +87,11 @@ class Company:
         except TimeoutError:
             raise TimeoutError(what) from None
 
+    async def loss(self) -> int:
+        """The cause under which the story of the lost node is told."""
+        told = await self.running.center.store.events(0, 500, node=LOST)
+        return next(e.cause or e.seq for e in told if e.kind == "node.offline")
+
     async def look(self) -> None:
         """All who are there report what changed."""
         for name, member in self.members.items():

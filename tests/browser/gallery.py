@@ -70,6 +70,7 @@ async def _all(folder: Path) -> None:
 async def _company(browser: Browser, data: Path) -> None:
     async with company(data) as it:
         found = pages("shop", "web", "fra-1", it.under_way)
+        found["story"] = at(f"/events?cause={await it.loss()}")
         for name in ("logs", "terminal"):
             del found[name]
         for lang, theme in LOOKS:
