@@ -11,7 +11,7 @@ from controlplane.core.record import Refused
 from nodeagent.core.events import Received
 from protocol.codec import decode_from_center
 from protocol.messages import PROTOCOL, Beat, Challenge, Desired, Heartbeat, Inventory, Welcome
-from tests.loopback.center import running_center
+from tests.loopback.center import running_center, until
 from tests.loopback.test_link import linked
 
 RELEASE = Path(__file__).parent.parent / "unit" / "protocol" / "release_2"
@@ -43,7 +43,9 @@ async def test_an_agent_of_the_release_before_is_served_and_never_told_what_it_d
             beats = 0
             while beats < 2:
                 beats += isinstance(await rope.receive(), Beat)
-            node = center.center.controller.cluster.nodes["node-1"]
+            nodes = center.center.controller.cluster.nodes
+            await until(lambda: nodes["node-1"].state == "online")
+            node = nodes["node-1"]
             assert (welcome.protocol, node.protocol) == (PROTOCOL, PROTOCOL - 1)
             with pytest.raises(Refused, match=f"speaks protocol {PROTOCOL - 1} and knows no upgrades"):
                 await center.center.controller.ask(UpgradeNodes(nodes=("node-1",), image="agent:2"))
