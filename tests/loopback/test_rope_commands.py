@@ -86,6 +86,7 @@ CHANGING = (
     Asked("node weight node-1 2", said="weight 2"),
     Asked("node confirm-down node-1", Exit.CONFLICT),
     Asked("node rm node-1", Exit.USAGE),
+    Asked("node upgrade node-1 --image agent:2", Exit.CONFLICT),  # its agent is a process, no container
     Asked("token create", said="rope agent"),
     Asked("token rm 00", Exit.NOT_FOUND),
     Asked("compose config -f FILES/shop.yaml", said="image: web:1"),
