@@ -1,6 +1,7 @@
 """Restoring a backup (`backup.py`) into an empty data folder. What the Center does then is `core.adoption`'s.
 
-Blocking, in a thread or process without an event loop; `python -m controlplane restore` is a process of its own. Trusts nothing in the file but what it can check.
+Blocking, in a thread or process without an event loop; `python -m controlplane restore` is a process of its own.
+Trusts nothing in the file but what it can check.
 """
 
 import asyncio
