@@ -17,7 +17,9 @@ REFS_MAX = 400
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked, under which authority. The answer must name the same authority."""
+    """What was asked, under which authority. The answer must name the same authority, and counts for what is still
+    unwanted by then: a Center that is busy changes more before it answers, and would be asked anew for ever.
+    """
 
     authority: tuple[int, int]
     stop: tuple[ContainerRef, ...]
@@ -48,6 +50,6 @@ def review(items: Iterable[Assignment], authority: tuple[int, int], asked: Quest
     count = len(pending) + stopping
     if not pending or count < ASK_FROM or 2 * count < alive:
         return Review(clear=(*clear, *pending))
-    if asked is not None and asked.authority == authority and set(asked.stop).issuperset(pending[:REFS_MAX]):
+    if asked is not None and asked.authority[0] == authority[0] and set(asked.stop).issuperset(pending[:REFS_MAX]):
         return Review(clear=tuple(clear))
     return Review(clear=tuple(clear), ask=Question(authority=authority, stop=tuple(pending[:REFS_MAX])))

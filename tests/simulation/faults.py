@@ -242,8 +242,12 @@ def _curse(world: "World", chance: random.Random) -> Mend:
     return lambda: world.cursed.discard(cursed)
 
 
-def _impostor(world: "World", machine: Machine, chance: random.Random) -> Mend:
-    """The agent comes up with another node's id but its own key."""
+def _impostor(world: "World", machine: Machine, chance: random.Random) -> Mend | None:
+    """The agent comes up with another node's id but its own key. Not one that has yet to join: it would join by that id,
+    if its owner was removed.
+    """
+    if machine.name not in world.cluster.nodes:
+        return None
     others = [m for m in world.machines.values() if m is not machine]
     machine.kill_agent()
     victim = chance.choice(others).true_identity

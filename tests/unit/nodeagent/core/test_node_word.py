@@ -51,6 +51,17 @@ def test_a_newer_word_takes_the_question_back() -> None:
     assert len(node.running()) == 3 and node.done(Stop) == 0
 
 
+def test_a_newer_word_that_leaves_them_out_too_asks_no_second_question() -> None:
+    node = three_running()
+    node.desire(revision=9)
+    node.desire(revision=10)
+    node.run(1)
+    assert len([m for m in node.sent if isinstance(m, ConfirmStop)]) == 1
+    node.hear(StopConfirmed(incarnation=1, revision=9))
+    node.run(5)
+    assert node.containers == {}
+
+
 def test_the_question_is_asked_again_after_a_reconnect() -> None:
     node = three_running()
     node.desire(revision=9)
