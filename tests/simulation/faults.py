@@ -243,8 +243,8 @@ def _curse(world: "World", chance: random.Random) -> Mend:
 
 
 def _impostor(world: "World", machine: Machine, chance: random.Random) -> Mend | None:
-    """The agent comes up with another node's id but its own key. Not one that has yet to join: it would join by that id,
-    if its owner was removed.
+    """The agent comes up with another node's id but its own key. Not one that has yet to join: it would join by that
+    id, if its owner was removed.
     """
     if machine.name not in world.cluster.nodes:
         return None
