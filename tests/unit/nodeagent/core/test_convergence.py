@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from nodeagent.core.container import FaultKind
 from nodeagent.core.restart import FAILURES_MAX
 from nodeagent.core.steps import Create, Pull, Remove, Start, Stop
-from protocol.messages import StopConfirmed
+from protocol.messages import ConfirmStop, StopConfirmed
 from protocol.spec import DesiredReplica
 from tests.unit.nodeagent.core.made import VirtualNode, a_ref, a_want
 
@@ -57,7 +57,8 @@ def test_whatever_happens_the_node_comes_to_what_is_desired(
             node.run(0.3)
     for _ in range(3):
         node.run(130)
-        node.hear(StopConfirmed(incarnation=1, revision=len(steps)))
+        for asked in [m for m in node.sent if isinstance(m, ConfirmStop)][-1:]:
+            node.hear(StopConfirmed(incarnation=asked.incarnation, revision=asked.revision))
         node.look()
     node.run(130)
     wanted_refs = {a_ref(w.replica, epoch=w.epoch, service=w.service) for w in wants}
