@@ -39,6 +39,8 @@ class People:
 
     def __init__(self, api: Api, works: tuple[Work, ...], story: Story, chance: random.Random) -> None:
         self.counts: dict[str, int] = {}
+        self.gone_back: set[str] = set()
+        """Projects that a rollback was asked for last: the Center tells how many their revision has."""
         self.acked: list[tuple[str, int]] = []
         self._api = api
         self._works = works
@@ -65,11 +67,13 @@ class People:
                 body = {"services": {"web": count}}
                 if self._ask(code, f"scale to {count}", lambda: self._api.operate(code, "scale", body)):
                     self.counts[code] = count
+                    self.gone_back.discard(code)
             case "remove":
                 if self._ask(code, verb, lambda: self._api.remove(code)):
                     del self.counts[code]
             case _:
-                self._ask(code, verb, lambda: self._api.operate(code, verb))
+                if self._ask(code, verb, lambda: self._api.operate(code, verb)) and verb == "rollback":
+                    self.gone_back.add(code)
 
     def deploy_again(self, code: str) -> None:
         """What failed under the faults is deployed once more, as its operator would."""
@@ -89,6 +93,7 @@ class People:
         said = f"deploy {count} of {image}"
         if self._ask(work.code, said, lambda: self._api.deploy(work.code, services, **top)[1]):
             self.counts[work.code] = count
+            self.gone_back.discard(work.code)
 
     def _ask(self, code: str, what: str, call: Callable[[], DeployAnswer]) -> bool:
         """Ask until there is an answer; True when it was acknowledged. Raises LabError on one that must not be."""

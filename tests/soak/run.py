@@ -185,6 +185,9 @@ class Soak:
             ]
             projects = {project.code: project for project in api.projects()}
             found += [f"{code} is there" for code in projects if code not in counts]
+            counts.update(
+                {code: wanted(projects[code]) for code in self.people.gone_back & counts.keys() & projects.keys()}
+            )
             for code, count in counts.items():
                 project = projects.get(code)
                 if project is None:
