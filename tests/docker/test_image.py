@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it has no types
@@ -63,10 +64,14 @@ def test_the_agents_image_is_small(product_images: ProductImages) -> None:
     assert labels["org.opencontainers.image.title"] == "Ropeteam" and labels["org.opencontainers.image.version"]
 
 
+def _is_healthy(boxed: Boxed, host: Host, container: str) -> bool:
+    return boxed.health(host, container) == "healthy"
+
+
 def test_agents_join_by_the_line_that_the_center_prints(boxed: Boxed) -> None:
     assert boxed.images.agent in boxed.lines["node-1"]
     for host, container in ((boxed.center, CENTER), *((host, AGENT) for host in boxed.nodes)):
-        boxed.until(lambda h=host, c=container: boxed.health(h, c) == "healthy", 30.0, f"{container} is healthy")  # type: ignore[misc]
+        boxed.until(partial(_is_healthy, boxed, host, container), 30.0, f"{container} is healthy")
         assert host.engine.inspect(container)["HostConfig"]["ReadonlyRootfs"], "nothing is written but to the volume"
     assert boxed.center.engine.inspect(CENTER)["Config"]["User"] == "10001:10001"
     views = boxed.api.nodes()

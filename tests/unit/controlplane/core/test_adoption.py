@@ -168,7 +168,7 @@ def test_the_newer_copy_wins_and_the_older_one_goes_when_it_is_ready() -> None:
     backup = back_up(world)
     (lost,) = [a for a in world.agents.values() if a.running]
     world.cut(lost.name)
-    world.until(lambda: world.replicas()[0].wanted.epoch == 2 and world.all_running(), 60.0)  # type: ignore[union-attr]
+    world.until(lambda: world.replicas()[0].wanted.epoch == 2 and world.all_running(), 60.0)  # type: ignore[union-attr]  # it is wanted
     assert len(running(world)) == 2, "the old one runs on, cut off"
     restore(world, backup)
     (one,) = found(world)
@@ -177,7 +177,7 @@ def test_the_newer_copy_wins_and_the_older_one_goes_when_it_is_ready() -> None:
     assert len(running(world)) == 2
     world.send(EndAdoption())
     world.run(30.0)
-    assert list(world.alive(ReplicaId("shop", "web", 1))) == [(world.replicas()[0].wanted.node, 2)]  # type: ignore[union-attr]
+    assert list(world.alive(ReplicaId("shop", "web", 1))) == [(world.replicas()[0].wanted.node, 2)]  # type: ignore[union-attr]  # it is wanted
 
 
 def test_a_service_that_was_taken_out_since_is_forgotten_not_started() -> None:
