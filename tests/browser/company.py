@@ -5,20 +5,15 @@ node is drained. The agents are those of `crew`: they obey over real sockets and
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlplane.core.cluster import Cluster
-from controlplane.core.command import CreateTicket, Register
 from controlplane.core.deployment import Step
-from controlplane.core.node import Node
 from protocol.api import DeployAnswer, NodeView
-from protocol.handshake import secret_hash
 from protocol.messages import Capacity, Hello, Versions
 from protocol.spec import DesiredReplica
 from ropeteam.client import Client
@@ -115,22 +110,9 @@ class Company:
 
 async def _node(running: Running, name: str) -> Agent:
     address, labels, cpus, _ = NODES[name]
-    key, ticket = Ed25519PrivateKey.generate(), secrets.token_hex(4)
-    ask = running.center.controller.ask
-    await ask(CreateTicket(id=ticket, secret_hash=secret_hash("s"), ttl_s=900.0))
-    node: Node = await ask(
-        Register(
-            ticket=ticket,
-            secret_hash=secret_hash("s"),
-            agent_id=secrets.token_hex(8),
-            name=name,
-            public_key=key.public_key().public_bytes_raw().hex(),
-            address=address,
-            labels=labels,
-            capacity=Capacity(cpus=float(cpus), memory=16 * GIB, disk=100 * GIB),
-        )
-    )
-    return Seasoned(running.session_url, node.agent_id, key)
+    has = Capacity(cpus=float(cpus), memory=16 * GIB, disk=100 * GIB)
+    agent = await running.node(name, address=address, labels=labels, capacity=has)
+    return Seasoned(running.session_url, agent.agent_id, agent.key)
 
 
 class Seasoned(Agent):

@@ -40,6 +40,7 @@ from protocol.messages import (
 )
 
 WAIT_S = 5.0
+CAPACITY = Capacity(cpus=4, memory=8 << 30, disk=100 << 30)
 ADMIN_TOKEN = "a-token-that-is-long-enough"
 
 M = TypeVar("M")
@@ -54,7 +55,14 @@ class Running:
         self.url = f"http://127.0.0.1:{port}"
         self.session_url = f"ws://127.0.0.1:{port}/api/agent/session"
 
-    async def node(self, name: str) -> "Agent":
+    async def node(
+        self,
+        name: str,
+        *,
+        address: str = "10.0.0.1",
+        labels: dict[str, str] | None = None,
+        capacity: Capacity = CAPACITY,
+    ) -> "Agent":
         """A registered node, made without the HTTP door, and its agent."""
         key, ticket = Ed25519PrivateKey.generate(), secrets.token_hex(4)
         ask = self.center.controller.ask
@@ -66,8 +74,9 @@ class Running:
                 agent_id=secrets.token_hex(8),
                 name=name,
                 public_key=key.public_key().public_bytes_raw().hex(),
-                address="10.0.0.1",
-                capacity=Capacity(cpus=4, memory=8 << 30, disk=100 << 30),
+                address=address,
+                labels=labels or {},
+                capacity=capacity,
             )
         )
         return Agent(self.session_url, node.agent_id, key)
