@@ -146,6 +146,7 @@ async def serve(center: Center, listener: socket.socket, stop: asyncio.Event) ->
     app = application([*routes(web), *page_routes(dashboard), register], plain=dashboard.plain)
     endpoint = Endpoint(center.controller, center.hub, center.relay, center.identity, center.clock.now)
     server = _Server(app, endpoint, listener, _greeting(url, center.token))
+    await center.controller.tick()  # nobody shall read what the nodes were before this start as what they are
     async with asyncio.TaskGroup() as tasks:
         inner = [
             tasks.create_task(center.controller.run(), name="controller"),

@@ -176,7 +176,7 @@ class Controller:
         try:
             while True:
                 if self._tick_at <= self._clock.now().mono:
-                    await self._tick()
+                    await self.tick()
                 elif waiting := await self._waiting():
                     await self._round(waiting)
         finally:
@@ -193,7 +193,8 @@ class Controller:
             found.append(self._inbox.get_nowait())
         return found
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
+        """Let the core look at time and nodes: called by `run`, and once before it, when nothing is served yet."""
         now, uptime_s = self._clock.now(), self._clock.uptime_s()
         self._gap_s, self._ticked_at = uptime_s - self._ticked_at, uptime_s
         self._tick_at = now.mono + TICK_S

@@ -6,7 +6,7 @@ for a replace means that the new copy is ready, and `delay` has passed. Other st
 
 import msgspec
 
-from controlplane.core import dependencies, diff, gates, release, steps
+from controlplane.core import dependencies, diff, gates, release, return_wait, steps
 from controlplane.core.deployment import Deployment, Step
 from controlplane.core.draft import Draft
 from controlplane.core.replica import is_checked
@@ -14,6 +14,7 @@ from protocol.spec import ServiceSpec
 
 _BATCHED = frozenset({"replace", "restart"})
 _WATCHED = frozenset({"replace", "switch"})
+_PLACING = frozenset({"start", "replace", "canary", "green", "return"})
 
 
 def take(draft: Draft, deployment: Deployment) -> Deployment:
@@ -31,9 +32,13 @@ def take(draft: Draft, deployment: Deployment) -> Deployment:
     looked = msgspec.structs.replace(deployment, steps=tuple(taken))
     if level is None or failed or deployment.state != "running":
         return looked  # first the failure is judged
+    away = return_wait.awaited(draft)
     for i in [*_next(draft, looked, level), *_early(draft, looked, level)]:
         if draft.tired():
             break  # the next decision goes on with it
+        if away and taken[i].kind in _PLACING:
+            taken[i] = taken[i].saying(away)
+            continue
         taken[i] = steps.begin(draft, deployment, taken[i])
         if taken[i].state == "failed":
             break

@@ -1,10 +1,11 @@
 """A Center that stops and starts again, with real agents that go on: no alarm, no move, and its work goes on."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from protocol.messages import PROTOCOL
-from tests.loopback.center import running_center
+from tests.loopback.center import ADMIN_TOKEN, fetch, running_center, until
 from tests.loopback.test_cluster import Team
 
 NAMES = ("node-1", "node-2", "node-3", "node-4")
@@ -53,3 +54,13 @@ async def test_a_restart_of_the_center_is_quiet_and_an_update_under_way_goes_on(
             assert {node.protocol for node in it.cluster.nodes.values()} == {PROTOCOL}
         for life in it.lives.values():
             life.cancel()
+
+
+async def test_the_first_answer_after_a_start_calls_no_node_online_that_was_not_seen_since(tmp_path: Path) -> None:
+    async with running_center(tmp_path) as first:
+        agent = await first.node("node-1")
+        async with agent.session():
+            await until(lambda: first.center.controller.cluster.nodes["node-1"].state == "online")
+    async with running_center(tmp_path) as second:
+        answer = await asyncio.to_thread(fetch, second.url, "/api/v1/nodes", None, ADMIN_TOKEN)
+    assert [(node["name"], node["state"]) for node in json.loads(answer.body)] == [("node-1", "unknown")]

@@ -113,9 +113,9 @@ class Writer(Controller):
             self._tick_at = due_at  # nothing asked for a tick but the habit
         return results
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
         began, commits = self._clock.now().mono, self._commits
-        await super()._tick()
+        await super().tick()
         if self._commits != commits or self._tick_at != began + TICK_S:
             return
         left_s = self.idle_tick_s
@@ -231,6 +231,7 @@ class Center:
 
     async def _run(self) -> None:
         try:
+            await self.writer.tick()
             await self.writer.run()
         except StoreBroken:
             self.process.clock.after(0.0, self._died)

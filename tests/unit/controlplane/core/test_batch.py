@@ -1,5 +1,6 @@
 """Batches, delays, pulls before anything is stopped, and the deadline of every step."""
 
+from controlplane.core import return_wait
 from controlplane.core.command import Restart
 from controlplane.core.steps import STEP_S
 from protocol.spec import UpdateConfig
@@ -109,3 +110,29 @@ def test_those_that_do_not_serve_are_restarted_first() -> None:
     world.run(1)
     restarted = world.send(Restart(project="shop"))
     assert [s.key.index for s in steps(world, restarted.deployment, "restart")] == [3, 1, 2]
+
+
+def test_after_a_start_of_the_center_a_release_waits_for_the_nodes_and_spreads() -> None:
+    world = World()
+    for name in ("node-2", "node-3"):
+        world.cut(name)
+    world.restart_center()
+    number = asked(world, a_service(replicas=3))
+    world.run(2.0)
+    (reason,) = {s.reason for s in steps(world, number, "start")}
+    assert reason == "waits for node-2, node-3 to come back after the start of the Center"
+    for name in ("node-2", "node-3"):
+        world.connect(name)
+    assert ended(world, number) == "succeeded"
+    assert sorted(node for _, _, node in world.states()) == ["node-1", "node-2", "node-3"]
+
+
+def test_a_release_does_not_wait_long_for_nodes_that_do_not_come_back() -> None:
+    world = World()
+    world.cut("node-2")
+    world.restart_center()
+    began = world.mono
+    number = asked(world, a_service(replicas=2))
+    assert ended(world, number) == "succeeded"
+    assert return_wait.WAIT_S <= world.mono - began < return_wait.WAIT_S + 8.0
+    assert sorted(node for _, _, node in world.states()) == ["node-1", "node-3"]

@@ -139,6 +139,8 @@ class World:
         records = [r for kind in KEYS if kind not in (Meta, *UNSTORED) for r in old.table(kind).values()]
         nodes = {n.name: (n.state, n.held) for n in old.nodes.values()}
         self.cluster = Cluster(old.meta, Volatile(watch=detector.first(self.mono, nodes)), records)
+        self.last_seen.clear()
+        self.send(Tick(sightings=self._sightings(), usage={}))
         for name, agent in self.agents.items():
             if agent.on and agent.linked:
                 self.connect(name)
@@ -320,7 +322,7 @@ class World:
                 connected=name not in self.aborted,
                 aborted=name in self.aborted,
             )
-            for name in self.agents
+            for name in self.last_seen
         }
 
     def _usage(self) -> dict[str, NodeUsage]:
