@@ -112,7 +112,7 @@ class Center:
 
 async def run(settings: Settings, listener: socket.socket) -> None:
     """Run the Center until SIGTERM or SIGINT. Raises StoreRefused before anything is changed; StoreBroken later."""
-    with _stop_signals() as stop:
+    with _stop_signals() as stop, garbage.never_all():
         async with opened(settings) as center, asyncio.TaskGroup() as tasks:
             collecting = tasks.create_task(garbage.run(), name="garbage")
             await serve(center, listener, stop)

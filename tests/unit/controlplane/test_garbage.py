@@ -16,11 +16,12 @@ class Circle:
 
 @asynccontextmanager
 async def collecting(whole_s: float = 3600.0) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(garbage.run(0.001, whole_s))
-        await asyncio.sleep(0.002)
-        yield
-        task.cancel()
+    with garbage.never_all():
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(garbage.run(0.001, whole_s))
+            await asyncio.sleep(0.002)
+            yield
+            task.cancel()
 
 
 async def test_circles_are_found_and_what_stays_is_set_aside() -> None:
