@@ -11,6 +11,7 @@ Center must be believed (its signature), these agents believe it.
 
 import asyncio
 import heapq
+import re
 import secrets
 import sys
 import time
@@ -56,6 +57,7 @@ _CHALLENGE = b'{"type":"challenge"'
 _COME_BACK = b'{"type":"comeback"'
 _DESIRED = b'{"type":"desired"'
 _CLOSE = 8
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: (\d+)", re.IGNORECASE)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +187,8 @@ class _Agent(asyncio.Protocol):
                 return
             if not data.startswith(b"HTTP/1.1 101"):
                 assert self._line is not None
+                asked = _RETRY_AFTER.search(data[:end])
+                self._wish_s = float(asked[1]) if asked else None
                 self._line.abort()
                 return
             data = data[end + 4 :]

@@ -22,7 +22,7 @@ WHOLE_S = 6 * 3600.0
 
 @contextmanager
 def never_all() -> Iterator[None]:
-    """No whole collection by itself from here on; half of the time of a start was theirs. At the end all is as it was."""
+    """No whole collection by itself: half of the time of a start was theirs. At the end all is as it was."""
     before = gc.get_threshold()
     gc.set_threshold(before[0], before[1], 1 << 30)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 FIRST_S = 0.5
 CAP_S = 8.0
+WISH_MIN_S = 0.5
 WISH_MAX_S = 300.0
 SETTLED_S = 10.0
 """A session that lasted so long was one; those that break sooner are failures, also after a welcome."""
@@ -28,18 +29,18 @@ class Patience:
         self._failures = 0
 
     def after(self, *, held_s: float, wish_s: float | None) -> float:
-        """Seconds to wait after a session that was open for `held_s` (0 = never). `wish_s`: what the Center asked for;
-        nobody can make us come back sooner than we would by ourselves.
+        """Seconds to wait after a session that was open for `held_s` (0 = never). `wish_s`: what the Center asked for:
+        it knows when it has a place for us. One under `WISH_MIN_S` is none.
         """
         self._failures = 0 if held_s >= SETTLED_S else self._failures + 1
         own_s = self._jitter(self._failures)
-        return own_s if wish_s is None else max(own_s, wished_s(wish_s))
+        return wished_s(wish_s) if wish_s is not None and wish_s >= WISH_MIN_S else own_s
 
 
 def retry_after_s(header: str | None) -> float | None:
     """The pause an HTTP answer asks for in seconds; None when it asks for none (or for a date)."""
     try:
-        return wished_s(float(header)) if header else None
+        return float(header) if header else None
     except ValueError:
         return None
 

@@ -14,7 +14,7 @@ import msgspec
 from nodeagent.docker.text import clean
 from nodeagent.identity import Identity
 from nodeagent.keys import is_signed
-from nodeagent.pauses import full_jitter_s, retry_after_s
+from nodeagent.pauses import full_jitter_s, retry_after_s, wished_s
 from protocol import handshake
 from protocol.api import ErrorAnswer, RegisterAnswer, RegisterRequest
 from protocol.handshake import JoinToken
@@ -56,7 +56,7 @@ async def join(
                 answer = await _ask(http, f"{center}/api/agent/register", request)
             except (_Busy, aiohttp.ClientError, TimeoutError, OSError) as error:
                 after_s = error.after_s if isinstance(error, _Busy) else None
-                wait_s = max(pause_s(failures), after_s or 0.0)
+                wait_s = max(pause_s(failures), wished_s(after_s or 0.0))
                 failures += 1
                 log.warning("cannot join at %s: %s; again in %.1f s", center, _sentence(error), wait_s)
                 await asyncio.sleep(wait_s)

@@ -20,7 +20,7 @@ from controlplane.link.relay import Relay
 from controlplane.link.ride import Ride
 from controlplane.link.session import Session
 from controlplane.link.socket import AgentSocket
-from controlplane.link.turns import Turns
+from controlplane.link.turns import Appointments, Turns
 from controlplane.link.upgrade import Refusal
 from controlplane.link.wire import Closed, Wire
 from controlplane.store.identity import Identity
@@ -30,9 +30,9 @@ from protocol.messages import PROTOCOL, SUBPROTOCOL, Inventory, Welcome
 ADMISSIONS_MAX = 4096
 """Sockets that may be proving their key at one time, some KB each; the others are told to come again."""
 
-QUEUE_MAX = 512
-"""Proofs and openings that wait for their turn, about 1 ms each. Beyond it agents are told to come again at once: who
-waits too long gives up, and all that was done for it was in vain.
+QUEUE_MAX = 1024
+"""Proofs and openings that wait for their turn, about 1 ms each. Beyond it agents are told at once when to come again:
+who waits too long gives up, and all that was done for it was in vain.
 """
 
 _RETRY_CODES = frozenset({"full", "unavailable", "internal"})
@@ -52,6 +52,7 @@ class Endpoint:
         self._identity = identity
         self._now = now
         self._turns = Turns()
+        self._appointments = Appointments()
         self._admissions = 0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -72,7 +73,8 @@ class Endpoint:
             return Refusal(HTTPStatus.BAD_REQUEST, f"WebSocket subprotocol {SUBPROTOCOL} is needed")
         queue = self._turns.waiting + self._controller.status.waiting
         if self._tasks is None or self._admissions >= ADMISSIONS_MAX or queue >= QUEUE_MAX:
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many agents at once", "retry-after: 2\r\n")
+            again = f"retry-after: {self._appointments.after_s(self._now().mono)}\r\n"
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many agents at once", again)
         return None
 
     def enter(self, socket: AgentSocket) -> None:

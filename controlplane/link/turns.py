@@ -3,10 +3,33 @@ get their chance. Used by `endpoint.py`: when all agents come back, heartbeats o
 """
 
 import asyncio
+import math
 from collections import deque
 
 TURNS = 12
 """In one round; a proof costs some 0.3 ms. Fewer starve those who wait when each round also sends many away."""
+
+
+AGAIN_S = 1.0
+"""The soonest that who is sent away may come again …"""
+AGAIN_PER_S = 800
+"""… so many a second, about what one core admits …"""
+AGAIN_MAX_S = 20.0
+"""… and the latest, however many strangers ask, too."""
+
+
+class Appointments:
+    """When those who find no place come again: one after another, not all at once to find none again. Times: monotonic
+    seconds.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def after_s(self, now: float) -> int:
+        """Whole seconds, as `Retry-After` has them, for one more."""
+        self._last = min(max(self._last + 1 / AGAIN_PER_S, now + AGAIN_S), now + AGAIN_MAX_S)
+        return math.ceil(self._last - now)
 
 
 class Turns:

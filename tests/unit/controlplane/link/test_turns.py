@@ -2,7 +2,7 @@
 
 import asyncio
 
-from controlplane.link.turns import Turns
+from controlplane.link.turns import AGAIN_MAX_S, AGAIN_PER_S, Appointments, Turns
 
 
 async def test_so_many_in_a_round_and_everybody_in_the_end() -> None:
@@ -40,3 +40,16 @@ async def test_who_comes_alone_does_not_wait() -> None:
         await turns.take()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+def test_who_finds_no_place_comes_again_one_after_another() -> None:
+    appointments = Appointments()
+    afters = [appointments.after_s(100.0) for _ in range(4000)]
+    assert afters[0] == 1 and afters == sorted(afters)
+    assert max(afters.count(after) for after in afters) <= AGAIN_PER_S + 1
+    assert appointments.after_s(200.0) == 1, "nobody is waited for any more"
+
+
+def test_strangers_who_ask_without_end_send_nobody_away_for_long() -> None:
+    appointments = Appointments()
+    assert max(appointments.after_s(100.0) for _ in range(100_000)) == AGAIN_MAX_S
