@@ -6,7 +6,7 @@ server; `link` and `web` talk to it through `ask` and `tell` and read `cluster`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -243,11 +243,20 @@ class Controller:
         except BaseException:
             _answer_all(waiting, _stopping())
             raise
-        for entry, result in zip(waiting, results, strict=True):
-            self._carry_on(entry, result)
+        await self._carry_all_on(zip(waiting, results, strict=True))
         if stored:
             self._note_works()
         return results
+
+    async def _carry_all_on(self, decided: Iterator[tuple[Fact | _Asked, Outcome | Refused]]) -> None:
+        """One after another; the sockets get their chance between. When cancelled, the rest at once: it is durable."""
+        try:
+            for entry, result in decided:
+                self._carry_on(entry, result)
+                await asyncio.sleep(0)
+        finally:
+            for entry, result in decided:
+                self._carry_on(entry, result)
 
     def _decide(self, event: Fact | Command) -> Outcome | Refused:
         """One decision, made on and added to `_ahead`. Refused: by the rules, or `internal` for a fault in them."""

@@ -17,14 +17,14 @@ did too, so every deadline shifts, and it calls nobody offline for 5 to 15 s aft
 """
 
 import math
-from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, assert_never, cast
+from typing import NamedTuple, assert_never
 
 import msgspec
 
 from controlplane.core import guard
 from controlplane.core.detector_clock import Clock, advance
+from controlplane.core.layers import Layered
 from controlplane.core.node import NodeState
 
 SUSPECT_S = 7.5
@@ -206,7 +206,7 @@ def _heard(sightings: Mapping[str, Sighting], opened: Mapping[str, float], now: 
     """The sightings, with the opening of a session counted as a frame."""
     seen = ((name, sightings.get(name, _NEVER), now - at) for name, at in opened.items())
     newer = {name: msgspec.structs.replace(sighting, silent_s=max(0.0, s)) for name, sighting, s in seen}
-    return ChainMap(newer, cast("dict[str, Sighting]", sightings)) if newer else sightings
+    return Layered(newer, sightings) if newer else sightings
 
 
 def _judged(watch: Watch, nodes: Nodes, looks: Mapping[str, _Look], told: str) -> Judgement:

@@ -42,9 +42,8 @@ def tick(draft: Draft, fact: Tick) -> None:
         return
     _look_at_engines(draft, fact.usage, astir)
     for name in astir:
-        node = draft.get(Node, name)
-        if node is not None and node.draining:
-            rollout.empty(draft, node.name)  # what came back with a node that was drained while it was away, too
+        if draft.base.nodes[name].draining:
+            rollout.empty(draft, name)  # what came back with a node that was drained while it was away, too
     assigning.forget_rests(draft)
     tasks.expire(draft)
     upgrading.advance(draft)
@@ -165,8 +164,9 @@ def _apply(draft: Draft, verdict: Verdict) -> bool:
 def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage], astir: list[str]) -> None:
     """Engine down for 3 beats, or the disk full: nothing new comes here, and after 60 s what is here may move."""
     for name in astir:
-        node, latest = draft.get(Node, name), usage.get(name)
-        if node is None or node.state != "online" or latest is None:
+        latest = usage.get(name)
+        node = draft.get(Node, name) if latest is not None else None
+        if latest is None or node is None or node.state != "online":
             continue
         if not node.unschedulable and engine_health.is_sound(latest.engine_bad, latest.disk_free):
             continue

@@ -5,9 +5,7 @@ the first node that fails. How an agent is replaced is the agent's matter (`node
 and `liveness`; the records are in `upgrade`.
 """
 
-from collections import ChainMap
 from collections.abc import Mapping
-from typing import cast
 
 import msgspec
 
@@ -15,6 +13,7 @@ from controlplane.core import tasks
 from controlplane.core.command import UpgradeNodes
 from controlplane.core.detector import Sighting
 from controlplane.core.draft import Draft
+from controlplane.core.layers import Layered
 from controlplane.core.node import Node
 from controlplane.core.record import Refused
 from controlplane.core.task import Task
@@ -103,7 +102,7 @@ def excused(draft: Draft, sightings: Mapping[str, Sighting]) -> Mapping[str, Sig
         node = draft.base.nodes[name]
         if node.upgrading_until > draft.now.wall and node.state != "offline":
             heard[name] = Sighting(silent_s=0.0, connected=True)
-    return ChainMap(heard, cast("dict[str, Sighting]", sightings)) if heard else sightings
+    return Layered(heard, sightings) if heard else sightings
 
 
 def advance(draft: Draft) -> None:

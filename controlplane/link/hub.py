@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from controlplane.core import engine_health
 from controlplane.core.action import CloseSession, SendDelta, SendFull, SendOrder, SendRelist, SendStopConfirmed
@@ -63,9 +64,16 @@ class _Sightings(Mapping[str, Sighting]):
         self._at = now
 
     def __getitem__(self, node: str) -> Sighting:
-        rope = self._ropes[node]
-        if rope.forgotten:
+        found: Sighting | None = self.get(node)
+        if found is None:
             raise KeyError(node)
+        return found
+
+    def get(self, node: str, default: Any = None) -> Any:
+        """As of any mapping; without an error for each of the thousands that are away when all come back."""
+        rope = self._ropes.get(node)
+        if rope is None or rope.forgotten:
+            return default
         return Sighting(
             silent_s=0.0 if rope.session and rope.session.telling else max(0.0, self._at - rope.heard_at),
             connected=rope.session is not None,

@@ -188,6 +188,22 @@ async def test_a_refusal_is_the_answer_and_changes_nothing() -> None:
         assert await bench.controller.ask(ResumeNode(node="node-1")) == 1
 
 
+async def test_a_stop_in_the_middle_of_a_round_leaves_nothing_that_is_durable_untold() -> None:
+    bench = Bench(counting)
+    bench.store.gate = asyncio.Event()
+    run = asyncio.create_task(bench.controller.run())
+    answers = [asyncio.create_task(bench.controller.ask(DRAIN)) for _ in range(10)]
+    await bench.turn(40)
+    bench.store.gate.set()
+    while not answers[0].done():
+        await asyncio.sleep(0)
+    assert not answers[9].done(), "they are told one after another"
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    assert [await answer for answer in answers] == list(range(1, 11)) and bench.cluster.meta.revision == 10
+
+
 async def test_a_cancelled_caller_leaves_the_command_in_force() -> None:
     async with running(counting) as bench:
         bench.store.gate = asyncio.Event()
@@ -254,6 +270,7 @@ async def test_a_full_store_refuses_changes_and_goes_on(caplog: pytest.LogCaptur
         assert bench.controller.faults() and bench.controller.status.store_full
         bench.store.error = None
         assert await bench.controller.ask(DRAIN) == 1
+        await bench.turn()
         assert bench.controller.faults() == [] and not bench.controller.status.store_full
         resync = CloseSession(node="node-1", session_epoch=3, reason="resync: disk was full")
         assert (resync, 1) in bench.log, "what the node told meanwhile is asked for again"
