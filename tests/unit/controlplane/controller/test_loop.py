@@ -195,8 +195,7 @@ async def test_a_stop_in_the_middle_of_a_round_leaves_nothing_that_is_durable_un
     answers = [asyncio.create_task(bench.controller.ask(DRAIN)) for _ in range(10)]
     await bench.turn(40)
     bench.store.gate.set()
-    while not answers[0].done():
-        await asyncio.sleep(0)
+    await answers[0]
     assert not answers[9].done(), "they are told one after another"
     run.cancel()
     with suppress(asyncio.CancelledError):
