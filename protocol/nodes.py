@@ -102,6 +102,8 @@ class NodeView(Body, frozen=True, kw_only=True):
     """Set while it is draining."""
     upgrading: bool = False
     """Its agent is being replaced: nothing moves from there, and nothing new comes."""
+    were_running: int = 0
+    """Of a node that is offline: replicas that ran there when it was heard last, wherever they run now."""
 
 
 class NodePatch(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -57,6 +57,8 @@ def node_facts(node: NodeView) -> Iterator[str]:
     """The head of `rope node show`."""
     r, v = node.resources, node.versions
     yield f"{node.name}  {node_state(node)}  {node.address}  weight {node.weight:g}  agent {node.agent_id}"
+    if node.state == "offline":
+        yield f"offline   {node.were_running} ran there when it was heard last"
     if node.labels:
         yield "labels    " + " ".join(f"{k}={value}" for k, value in sorted(node.labels.items()))
     yield f"cpu       {r.cpus:g} cores, {r.cpus_reserved:g} reserved, {_unit(r.cpu_usage, '%', 0)} used"

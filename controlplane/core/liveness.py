@@ -149,6 +149,7 @@ def _apply(draft: Draft, verdict: Verdict) -> bool:
         state_since=node.state_since if was == verdict.state else draft.now.wall,
         held=verdict.held,
         lost=verdict.moves,
+        were_running=_running(draft, node, verdict.state),
         cause=0 if verdict.state == "online" else (cause or seq),
     )
     draft.put(changed)
@@ -159,6 +160,14 @@ def _apply(draft: Draft, verdict: Verdict) -> bool:
         failover.interrupt(draft, changed, f"{node.name} is offline ({verdict.reason})")
         tasks.fail_orders_of(draft, node.name, f"{node.name} is offline")
     return verdict.moves
+
+
+def _running(draft: Draft, node: Node, state: NodeState) -> int:
+    """How many replicas ran there when it was heard last; remembered while it is offline."""
+    if state != "offline" or node.state == "offline":
+        return node.were_running if state == "offline" else 0
+    here = (r.wanted for r in draft.replicas_on(node.name))
+    return sum(a is not None and a.node == node.name and a.state == "running" for a in here)
 
 
 def _look_at_engines(draft: Draft, usage: Mapping[str, NodeUsage], astir: list[str]) -> None:

@@ -64,6 +64,8 @@ class Node(Record, frozen=True, kw_only=True):
     """Offline, but the guard holds: nothing moves."""
     lost: bool = False
     """Its replicas may be started elsewhere: it is offline and not held, or its engine is down for too long."""
+    were_running: int = 0
+    """Replicas that ran here when it was called offline, also after they were started elsewhere."""
     cause: int = 0
     """Sequence number of the event that began the story this node is in; 0 = none."""
     draining: bool = False

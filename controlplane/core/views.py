@@ -96,6 +96,7 @@ def node_view(cluster: Cluster, node: Node, figures: Figures, now: Now) -> NodeV
         registered_at=iso(node.registered_at),
         drain=_drain(cluster, node, now) if node.draining else None,
         upgrading=node.upgrading_until > 0,
+        were_running=node.were_running,
     )
 
 

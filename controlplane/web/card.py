@@ -22,8 +22,8 @@ KEYS_KEPT = 16384
 _HEARD = frozenset({"online", "suspect"})
 """States in which the latest figures still say something."""
 
-_WERE_RUNNING: Mapping[str, str] = {"offline": "interrupted", "suspect": "running", "unknown": "running"}
-"""State of a node -> the state of the replicas that ran there when it was last heard."""
+_SILENT = frozenset({"suspect", "unknown"})
+"""States of nodes whose replicas are still taken to run."""
 
 Shape = str
 """How a replica is drawn: `up half bad lost want off leaving`, each another outline."""
@@ -140,7 +140,7 @@ def card(view: NodeView, lines: Lines, seen: float | None) -> Card:
         memory_reserved=_share(has.mem_reserved_mb, total),
         disk=_disk_used(view) if heard else None,
         seen=None if view.state == "online" else seen,
-        interrupted=sum(t.status == _WERE_RUNNING.get(view.state) for t in view.tasks),
+        interrupted=view.were_running + sum(t.status == "running" for t in view.tasks if view.state in _SILENT),
         engine_ok=view.engine_ok,
         held=view.held,
     )

@@ -48,6 +48,18 @@ def test_the_session_of_a_node_that_is_offline_is_over() -> None:
     assert [(c.node, c.session_epoch) for c in world.closed] == [(node, epoch)]
 
 
+def test_what_ran_on_a_lost_node_is_remembered_until_it_is_back() -> None:
+    world = World()
+    deployed(world, a_service("web", replicas=6))
+    world.cut("node-2")
+    world.run(30.0)
+    assert {node for _, _, node in world.states()} == {"node-1", "node-3"}
+    assert world.cluster.nodes["node-2"].were_running == 2
+    world.connect("node-2")
+    world.run(1.0)
+    assert world.cluster.nodes["node-2"].were_running == 0
+
+
 def test_what_runs_on_a_full_disk_is_not_called_interrupted_and_goes_on_when_there_is_room() -> None:
     world = Taciturn(("node-1",))
     deployed(world, DB, a_service("web"))

@@ -37,9 +37,9 @@ def test_a_silent_node_says_when_it_was_seen_and_what_ran_there() -> None:
     found = shop(
         (replica(1, "node-1", state="interrupted"), replica(2, "node-1", state="stopped"), replica(3, "node-1"))
     )
-    named = msgspec.structs.replace(found.nodes["node-1"], state="offline", held=True)
+    named = msgspec.structs.replace(found.nodes["node-1"], state="offline", held=True, were_running=4)
     shown = card(node_view(found, named, Figures(), NOW), Lines(), 99.0)
-    assert (shown.state, shown.seen, shown.interrupted, shown.held) == ("offline", 99.0, 1, True)
+    assert (shown.state, shown.seen, shown.interrupted, shown.held) == ("offline", 99.0, 4, True)
     assert [c.shape for c in shown.cells] == ["lost", "off", "up"]
 
 

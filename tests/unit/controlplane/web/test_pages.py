@@ -47,7 +47,7 @@ def test_everything_is_there_before_any_script_runs(center: FakeCenter) -> None:
 
 def test_what_is_wrong_comes_first(center: FakeCenter) -> None:
     center.cluster = shop((replica(1, "node-1", state="interrupted"), replica(2, "node-2")))
-    center.cluster.apply(Changes(puts=[node("node-1", 1, state="offline", held=True)]))
+    center.cluster.apply(Changes(puts=[node("node-1", 1, state="offline", held=True, were_running=1)]))
     center.seen["node-1"] = Figures(last_seen_s=33.0)
     center.faults = ["the disk is full"]
     html = overview(center)
