@@ -44,8 +44,10 @@ class Safety:
         self._world = world
         self.forgiving = False
         self._event: Fact | Command | None = None
-        self._events: dict[int, tuple[Outcome | None, Fact | Command | None, float]] = {}
+        self._events: dict[int, tuple[Outcome | None, Fact | Command | None, float, frozenset[str]]] = {}
         self._decided_at = 0.0
+        self._away_then = frozenset[str]()
+        """Nodes that the hub did not hear when it was decided that one is offline."""
         self._changes = Changes()
         self._before: dict[ReplicaId, Replica] = {}
         self._written: set[tuple[type[Record], Any]] = set()
@@ -60,7 +62,9 @@ class Safety:
 
     def decided(self, cluster: Cluster, event: Fact | Command, outcome: Outcome) -> None:
         """Before the commit. `cluster`: what it was decided on."""
-        self._events[id(outcome.changes)] = (outcome, event, self._world.clock.now)
+        lost = any(isinstance(record, Node) and record.state == "offline" for record in outcome.changes.puts)
+        away = self._away() if lost else frozenset[str]()
+        self._events[id(outcome.changes)] = (outcome, event, self._world.clock.now, away)
         if cluster.meta.adopting and not isinstance(event, EndAdoption):
             said = [a for a in outcome.actions if not isinstance(a, CloseSession)]
             assert not said, f"S17: a Center that adopts says {said}"
@@ -73,7 +77,8 @@ class Safety:
     def committed(self, changes: Changes, before: list[Record | None]) -> None:
         """After it was applied. `before`: what the puts and drops took the place of."""
         now = self._world.clock.now
-        outcome, self._event, self._decided_at = self._events.pop(id(changes), (None, None, now))
+        known = self._events.pop(id(changes), (None, None, now, frozenset[str]()))
+        outcome, self._event, self._decided_at, self._away_then = known
         if outcome is not None:
             self.obedience.sent(outcome.actions)
         self._written.update((type(r), KEYS[type(r)][1](r)) for r in (*changes.puts, *changes.drops))
@@ -253,6 +258,12 @@ class Safety:
         if not new.held:
             self._check_guard_holds(new.name)
 
+    def _away(self) -> frozenset[str]:
+        center = self._world.center
+        assert center is not None
+        seen = ((name, center.hub.figures(name)) for name in center.cluster.nodes)
+        return frozenset(name for name, f in seen if not f.connected or (f.last_seen_s or 0.0) > 7.75)
+
     def _check_guard_holds(self, name: str) -> None:
         """Counted anew, from the records and the hub: should the guard hold this node?"""
         world, center = self._world, self._world.center
@@ -262,13 +273,12 @@ class Safety:
             return
         away = counted = 0
         for node in center.cluster.nodes.values():
-            figures = center.hub.figures(node.name)
             left = self._left_online.get(node.name)
             there = node.state in ("online", "suspect") or node.name == name
             if not there and (left is None or world.clock.now - left > 29.0):
                 continue
             counted += 1
-            away += not figures.connected or (figures.last_seen_s or 0.0) > 7.75
+            away += node.name in self._away_then
         assert not guard.trips(away, counted), (
             f"S21: {name} is let go although {away} of {counted} nodes are away: the guard does not hold"
         )

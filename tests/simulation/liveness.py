@@ -41,6 +41,8 @@ class Liveness:
         self.last_step: tuple[str, Step] | None = None
         self._moved: dict[tuple[ReplicaId, str], list[float]] = {}
         """When each replica was moved without the loss of its node, lately."""
+        self._counted: dict[ReplicaId, int] = {}
+        """What each replica's record counts itself."""
         self._left: dict[ReplicaId, tuple[str, float]] = {}
         """The loss, a node and since when it is offline, by which each replica was moved last."""
 
@@ -49,8 +51,9 @@ class Liveness:
         for record, old in zip(changes.puts, before, strict=False):
             if not isinstance(record, Replica) or not isinstance(old, Replica):
                 continue
-            if record.moves < old.moves:
+            if min(record.moves, old.moves) < self._counted.get(record.id, 0):  # also in what a crash left on the disk
                 self._moved.pop((record.id, "gave up"), None)  # a person asked again, or it was stable for long
+            self._counted[record.id] = record.moves
             was, now = old.wanted, record.wanted
             if was is None or now is None or was.epoch == now.epoch or was.node == now.node:
                 continue

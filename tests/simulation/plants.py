@@ -166,7 +166,7 @@ PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "a port is reused while its holder is unconfirmed": (port_of_an_unconfirmed_holder, ("S11",)),
     "a successor is made without ending the old assignment": (successor_without_an_end, ("S3",)),
     "the guard counts only nodes already past 15 s": (guard_of_the_lost_only, ("S21",)),
-    "a cancelled caller leaves a transaction open": (transaction_left_open, ("S2",)),
+    "a cancelled caller leaves a transaction open": (transaction_left_open, ("S2", "L1")),
     "a replica that stays up nowhere is moved for ever": (moved_for_ever, ("L7",)),
 }
 """Plant -> how it is planted, and the invariants that may find it."""
