@@ -87,13 +87,13 @@ async def running_center(data: Path, port: int = 0, *, restored: bool = False) -
     """Open the data folder and serve until the context ends; the end is orderly, as on SIGTERM."""
     settings = Settings(data=data, host="127.0.0.1", port=port, admin_token=ADMIN_TOKEN, restored=restored)
     stop = asyncio.Event()
-    async with opened(settings) as center, asyncio.TaskGroup() as tasks:
-        listener = listen(settings.host, settings.port)
-        tasks.create_task(serve(center, listener, stop))
-        try:
-            yield Running(center, listener.getsockname()[1])
-        finally:
-            stop.set()
+    with listen(settings.host, settings.port) as listener:
+        async with opened(settings) as center, asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(center, listener, stop))
+            try:
+                yield Running(center, listener.getsockname()[1])
+            finally:
+                stop.set()
 
 
 class Agent:

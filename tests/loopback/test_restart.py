@@ -49,7 +49,8 @@ async def test_a_restart_of_the_center_is_quiet_and_an_update_under_way_goes_on(
             await it.until(lambda: it.cluster.deployments[number].state == "succeeded", "the update went on")
             await it.until(lambda: it.running() == dict.fromkeys(NAMES, 1), "one replica on each node")
             events = await second.center.store.events(seen, 1000)
-            assert not [event.text for event in events if event.kind in NOISE]
+            noise = [event.text for event in events if event.kind in NOISE]
+            assert not [text for text in noise if "stood still" not in text], "but for what a busy machine does"
             assert it.created() == 2 * len(NAMES), "each replica was made once for each revision"
             assert {node.protocol for node in it.cluster.nodes.values()} == {PROTOCOL}
         for life in it.lives.values():

@@ -105,7 +105,7 @@ class TinyCenter:
         if self.busy_sessions > 0:
             self.busy_sessions -= 1
             self.refused_at.append(asyncio.get_running_loop().time())
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": "0.3"})
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "0.6"})
         socket = web.WebSocketResponse(protocols=[SUBPROTOCOL], compress=False)
         await socket.prepare(request)
         self.connections += 1
