@@ -130,6 +130,10 @@ def test_every_event_of_the_core_can_be_told(code: str) -> None:
             "shop/web/1 placed on node-2 at 10.0.0.12:20431, 10.0.0.12:20432",
             "shop/web/1 放置到 node-2，地址 10.0.0.12:20431, 10.0.0.12:20432",
         ),
+        (
+            "waits for node-2, node-3, node-4, … to come back after the start of the Center",
+            "等待 node-2, node-3, node-4, … 在 Center 启动后重新连接",
+        ),
         ("deployment 5 rolled_back after 14.6 s", "部署 5 已回滚，用时 14.6 秒"),
         (
             "web/1 interrupted: volume data lives on node-1 (and 2 more)",
