@@ -127,7 +127,7 @@ def _resources(cluster: Cluster, node: Node, heartbeat: Heartbeat | None) -> Nod
         cpus_reserved=round(cpus, 3),
         cpu_usage=heartbeat.cpu_usage if heartbeat else None,
         mem_total_mb=round(node.capacity.memory / MIB, 1),
-        mem_free_mb=heartbeat.mem_free_mb if heartbeat else None,
+        mem_free_mb=(heartbeat.mem_free_mb or None) if heartbeat else None,
         mem_reserved_mb=round(memory / MIB, 1),
         disk_total_gb=round(node.capacity.disk / GIB, 1),
         disk_free_gb=heartbeat.disk_free_gb if heartbeat else None,

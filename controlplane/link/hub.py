@@ -272,11 +272,13 @@ class Hub:
 
 
 def _usage(heartbeat: Heartbeat, bad_before: int) -> NodeUsage:
-    """A heartbeat as the scheduler wants it. What an agent says is kept within what is possible."""
-    total = heartbeat.disk_total_gb
+    """A heartbeat as the scheduler wants it. What an agent says is kept within what is possible; 0 is what it has not
+    measured yet: a machine is not full because its agent has just started.
+    """
+    free, total = heartbeat.mem_free_mb, heartbeat.disk_total_gb
     return NodeUsage(
         cpu_usage=min(max(heartbeat.cpu_usage, 0.0), 100.0),
-        mem_free=int(min(max(heartbeat.mem_free_mb, 0.0), 1e9) * MIB),
+        mem_free=int(min(free, 1e9) * MIB) if free > 0 else None,
         disk_free=min(max(heartbeat.disk_free_gb / total, 0.0), 1.0) if total > 0 else None,
         engine_bad=0 if heartbeat.engine_ok else bad_before + 1,
         ports=frozenset(heartbeat.ports),

@@ -64,6 +64,8 @@ class End:
         """Sent by this end and held back by a cut; None is the news of its close."""
         self.last_arrival = 0.0
         self.unacked_since: float | None = None
+        self.expired = False
+        """The kernel gave the connection up; its process hears of it when it runs."""
 
 
 class Connection:
@@ -123,7 +125,7 @@ class Connection:
         cut = line.up_cut or line.down_cut
         if (cut or not self._peer(sender).process.up) and frame is not None and sender.unacked_since is None:
             sender.unacked_since = line.clock.now
-            sender.process.after(USER_TIMEOUT_S, self._timed_out, sender, sender.unacked_since)
+            line.clock.after(USER_TIMEOUT_S, self._expire, sender, sender.unacked_since)
         if cut and self._blocked(sender):
             sender.held.append(frame)
         else:
@@ -141,6 +143,8 @@ class Connection:
 
     def _arrive(self, sender: End, frame: bytes | None) -> None:
         receiver = self._peer(sender)
+        if receiver.expired:
+            return
         if frame is not None and receiver is self.center and receiver.open:
             self._arrived(self)
         receiver.process.do(self._take, receiver, frame)
@@ -155,8 +159,13 @@ class Connection:
         else:
             receiver.on_frame(frame)
 
-    def _timed_out(self, sender: End, since: float) -> None:
-        if sender.open and sender.unacked_since == since:
+    def _expire(self, sender: End, since: float) -> None:
+        if sender.open and sender.process.up and sender.unacked_since == since:
+            sender.expired = True
+            sender.process.do(self._timed_out, sender)
+
+    def _timed_out(self, sender: End) -> None:
+        if sender.open:
             self.close(sender, abort=True)
             sender.on_close()
 
