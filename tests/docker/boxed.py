@@ -101,8 +101,7 @@ class Boxed:
 
     def kept(self, host: Host) -> list[Kept]:
         """Containers of projects on a host, asked of its engine."""
-        found = host.engine.containers(everything=True, labels=(names.LABEL_PROJECT,))
-        return sorted(_kept(host.engine.inspect(one["Id"])) for one in found)
+        return sorted(_kept(one) for one in host.engine.inspect_all(names.LABEL_PROJECT))
 
     def health(self, host: Host, container: str) -> str:
         """What its own health check says."""
