@@ -73,9 +73,9 @@ class Prometheus:
     def series(self, expression: str, *, since: float | None = None) -> list[dict[str, Any]]:
         """What the expression gives now; with `since` (Unix seconds), everything it gave from then on at 1 s steps."""
         if since is None:
-            return self._ask("query", query=expression)["result"]  # type: ignore[no-any-return]  # JSON of a program we run  # Prometheus's JSON
+            return self._ask("query", query=expression)["result"]  # type: ignore[no-any-return]  # Prometheus's JSON
         found = self._ask("query_range", query=expression, start=str(since), end=str(self.now()), step="1")
-        return found["result"]  # type: ignore[no-any-return]  # Prometheus's own JSON, looked into by the tests
+        return found["result"]  # type: ignore[no-any-return]  # as above
 
     def now(self) -> float:
         """Unix seconds by its own clock."""
