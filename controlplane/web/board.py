@@ -345,9 +345,9 @@ class Board:
         return self._door.controller.cluster
 
     def _memory_used(self, name: str, free_mb: float) -> float:
-        """In percent; no number when the node has not told how much there is."""
+        """In percent; no number when the node has not told how much there is, or has not measured it yet (0 free)."""
         total = self._cluster.nodes[name].capacity.memory / MIB
-        return 100 * (1 - free_mb / total) if total else math.nan
+        return 100 * (1 - free_mb / total) if total and free_mb else math.nan
 
     def _look_at_node(self, name: str, now: Now) -> None:
         self._touch("node", name)
