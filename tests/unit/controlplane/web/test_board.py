@@ -78,6 +78,15 @@ def test_a_heartbeat_comes_past_the_journal_and_is_seen_by_a_sweep(center: FakeC
     assert board.cards[0] is cards["node-1"], "the same heartbeat is no news"
 
 
+def test_memory_that_is_not_measured_yet_is_not_drawn_as_full(center: FakeCenter, board: Board) -> None:
+    beat = msgspec.structs.replace(BEAT, mem_free_mb=0.0)
+    center.seen["node-1"] = Figures(heartbeat=beat, connected=True, last_seen_s=0.1)
+    board.sweep(after(1))
+    board.look(after(1))
+    card = next(c for c in board.cards if c.name == "node-1")
+    assert (card.cpu, card.memory) == (40, None) and [len(lines) for lines in card.lines] == [1, 0]
+
+
 def test_when_a_silent_node_was_seen_does_not_flicker(center: FakeCenter, board: Board) -> None:
     shown = set()
     for step in range(8):
